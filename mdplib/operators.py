@@ -1,0 +1,242 @@
+r"""Bellman operators on tabular models.
+
+Problem       ``(T V)(s) = max_k r_k + gamma sum_t P_k(t) V(t)`` over the pairs k of s;  (1)
+              ``T_pi`` has the policy's average in place of the maximum.  (2)
+Algorithm     One pass over the rows of the model, compiled on first use.
+Guarantee     Every entry of a computed product is within ``rounding(mdp, V)`` of the exact one.
+Cost          O(nnz) time and O(S) memory per application.
+Deviations    None.
+References    Puterman (1994), sections 4.3 and 6.2.
+
+For a finite horizon each function takes the step `h` and the value of the next step.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mdplib import _kernels
+from mdplib.errors import InvalidModelError
+from mdplib.policy import DeterministicPolicy, Policy
+from mdplib.tabular import TabularMDP
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int32]
+UNIT = 2.0**-53
+
+
+def value_vector(mdp: TabularMDP, V: ArrayLike) -> Floats:
+    """Return `V` as a read-only contiguous (S,) float64 view, or raise `InvalidModelError`."""
+    vector = np.ascontiguousarray(V, dtype=np.float64)
+    if vector.shape != (mdp.n_states,):
+        raise InvalidModelError(f"V has shape {vector.shape}; ({mdp.n_states},) expected")
+    vector = vector.view()
+    vector.flags.writeable = False
+    return vector
+
+
+def backup(mdp: TabularMDP, V: ArrayLike, h: int = 0) -> tuple[Floats, Ints]:
+    """Apply the optimality operator (1).
+
+    Parameters
+    ----------
+    mdp : TabularMDP
+        The model.
+    V : (S,) array
+        Value of the next state.
+    h : int
+        Step; ignored for an infinite horizon.
+
+    Returns
+    -------
+    TV : (S,) float64
+        The maximum.
+    pair : (S,) int32
+        The lowest pair that attains it.
+
+    Examples
+    --------
+    >>> from mdplib import TabularMDP
+    >>> mdp = TabularMDP.from_dense([[[1.0], [1.0]]], [[0.0, 1.0]], 0.5)
+    >>> backup(mdp, [4.0])
+    (array([3.]), array([1], dtype=int32))
+    """
+    V = value_vector(mdp, V)
+    out, pair = np.empty(mdp.n_states), np.empty(mdp.n_states, dtype=np.int32)
+    _kernels.bellman.backup(*mdp.layer(h), mdp.gamma, V, out, pair)  # (1)
+    return out, pair
+
+
+def bellman(mdp: TabularMDP, V: ArrayLike, h: int = 0) -> Floats:
+    """Return ``T V``, the first result of `backup`."""
+    return backup(mdp, V, h)[0]
+
+
+def greedy(mdp: TabularMDP, V: ArrayLike, h: int = 0) -> DeterministicPolicy:
+    """Return the policy that maximises (1); ties go to the lowest action."""
+    pair = backup(mdp, V, h)[1]
+    return DeterministicPolicy(pair, mdp.action_id[pair])
+
+
+def residual(mdp: TabularMDP, V: ArrayLike) -> tuple[float, float]:
+    """Return the least and the largest entry of ``T V - V``.
+
+    Examples
+    --------
+    >>> from mdplib import TabularMDP
+    >>> residual(TabularMDP.from_dense([[[1.0]]], [[1.0]], 0.5), [0.0])
+    (1.0, 1.0)
+    """
+    change = bellman(mdp, V) - np.asarray(V)
+    return float(change.min()), float(change.max())
+
+
+def q_values(mdp: TabularMDP, V: ArrayLike, h: int = 0) -> Floats:
+    """Return ``r + gamma P V`` for every pair of step h.
+
+    Returns
+    -------
+    (K,) float64
+        In the order of the pairs; only those of step h when kernels change with the step.
+    """
+    ptr, indptr, indices, data, reward = mdp.layer(h)
+    out = np.empty(int(ptr[-1] - ptr[0]))
+    _kernels.bellman.q_values(
+        indptr, indices, data, reward, mdp.gamma, value_vector(mdp, V), int(ptr[0]), out
+    )
+    return out
+
+
+def gauss_seidel(mdp: TabularMDP, V: Floats, reverse: bool = False) -> tuple[float, float]:
+    """Sweep (1) over the states in place, using new values at once.
+
+    Parameters
+    ----------
+    mdp : TabularMDP
+        An infinite-horizon model.
+    V : (S,) float64
+        Overwritten.
+    reverse : bool
+        Go from the last state to the first.
+
+    Returns
+    -------
+    tuple of float
+        Least and largest change of an entry.
+    """
+    return _kernels.bellman.gauss_seidel(*mdp.layer(), mdp.gamma, V, reverse)
+
+
+def policy_backup(mdp: TabularMDP, policy: Policy, V: ArrayLike, n: int = 1, h: int = 0) -> Floats:
+    """Apply ``T_pi`` (2) n times.
+
+    Parameters
+    ----------
+    mdp : TabularMDP
+        The model.
+    policy : Policy
+        The policy; its part for step h is used.
+    V : (S,) array
+        Value of the next state.
+    n : int
+        Number of applications.
+    h : int
+        Step; ignored for an infinite horizon.
+
+    Returns
+    -------
+    (S,) float64
+    """
+    V = np.array(value_vector(mdp, V))
+    if isinstance(policy, DeterministicPolicy):
+        _, indptr, indices, data, reward = mdp.layer(h)
+        _kernels.bellman.policy_sweeps(
+            policy.pair, indptr, indices, data, reward, mdp.gamma, V, np.empty_like(V), n
+        )
+        return V
+    P, r = policy_model(mdp, policy, h)
+    for _ in range(n):
+        V = r + mdp.gamma * (P @ V)  # (2)
+    return V
+
+
+def policy_model(mdp: TabularMDP, policy: Policy, h: int = 0) -> tuple[csr_array, Floats]:
+    """Return the Markov chain and reward that a policy induces.
+
+    Returns
+    -------
+    P_pi : (S, S) csr_array
+    r_pi : (S,) float64
+    """
+    import scipy.sparse as sp
+
+    ptr, indptr, indices, data, reward = mdp.layer(h)
+    if isinstance(policy, DeterministicPolicy):
+        select = policy.pair
+        rows = sp.csr_array((data, indices, indptr), shape=(mdp.n_pairs, mdp.n_states))
+        return rows[select], reward[select]
+    weight = policy.weights(mdp, h)[ptr[0] : ptr[-1]]
+    average = sp.csr_array((weight, np.arange(ptr[0], ptr[-1]), ptr - ptr[0]))
+    average.resize(mdp.n_states, mdp.n_pairs)
+    rows = sp.csr_array((data, indices, indptr), shape=(mdp.n_pairs, mdp.n_states))
+    return average @ rows, average @ reward
+
+
+def evaluate_policy(mdp: TabularMDP, policy: Policy) -> Floats:
+    """Return the value of a policy, by a direct sparse solve or by recursion over the steps.
+
+    Returns
+    -------
+    (S,) float64, or (H+1, S) for a finite horizon
+        Up to rounding; `mdplib.certificates.bracket_policy` proves bounds.
+
+    Examples
+    --------
+    >>> from mdplib import TabularMDP
+    >>> mdp = TabularMDP.from_dense([[[1.0], [1.0]]], [[0.0, 1.0]], 0.5)
+    >>> evaluate_policy(mdp, greedy(mdp, [0.0]))
+    array([2.])
+    """
+    if mdp.horizon is not None:
+        V = np.empty((mdp.horizon + 1, mdp.n_states))
+        V[-1] = mdp.terminal
+        for h in range(mdp.horizon - 1, -1, -1):
+            V[h] = policy_backup(mdp, policy, V[h + 1], h=h)
+        return V
+    P, r = policy_model(mdp, policy)
+    return solve_discounted(P, r, mdp.gamma)
+
+
+def solve_discounted(P: csr_array, r: Floats, gamma: float) -> Floats:
+    """Solve ``(I - gamma P) x = r`` directly: dense when small, sparse LU otherwise."""
+    n = r.shape[0]
+    if n <= 256:
+        return np.linalg.solve(np.eye(n) - gamma * P.toarray(), r)
+    import scipy.sparse as sp
+    from scipy.sparse.linalg import splu
+
+    return splu(sp.csc_array(sp.eye_array(n) - gamma * P)).solve(r)
+
+
+def rounding(mdp: TabularMDP, V: ArrayLike) -> float:
+    """Bound the rounding error of any entry of a backup of `V`.
+
+    A row of n transitions takes n products, n - 1 sums in some order, one product with gamma and
+    one sum with the reward, so the error is at most ``g(|r| + gamma p|V|)`` with
+    ``g = (n+2) u / (1 - (n+2) u)`` (Higham 2002, section 3.1), plus underflow.
+
+    Returns
+    -------
+    float
+        In units of reward.
+    """
+    n = mdp.max_successors + 2
+    largest = float(np.max(np.abs(V), initial=0.0))
+    magnitude = mdp.max_reward + mdp.gamma * mdp.row_sum_bounds[1] * largest
+    return 1.01 * n * UNIT * magnitude + n * 2.0**-1073

@@ -1,0 +1,56 @@
+"""Solvers: a problem in, a certified solution out.
+
+`solve` picks a method from the problem's type and size; each method is also a function of its
+own, and the table `METHODS` says what each needs, promises and costs.
+
+Examples
+--------
+>>> import solvers
+>>> from mdplib import TabularMDP
+>>> mdp = TabularMDP.from_dense([[[1.0], [1.0]]], [[0.0, 1.0]], gamma=0.5)
+>>> solvers.solve(mdp).status.name
+'OPTIMAL'
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+_PUBLIC = {
+    "solve": "solvers.dispatch",
+    "Method": "solvers.table",
+    "METHODS": "solvers.table",
+    "value_iteration": "solvers.tabular.value_iteration",
+    "policy_iteration": "solvers.tabular.policy_iteration",
+    "modified_policy_iteration": "solvers.tabular.modified_policy_iteration",
+    "linear_programming": "solvers.tabular.linear_programming",
+    "backward_induction": "solvers.tabular.backward_induction",
+    "exact_policy_iteration": "solvers.tabular.exact",
+}
+__all__ = list(_PUBLIC)
+
+if TYPE_CHECKING:
+    from solvers.dispatch import solve as solve
+    from solvers.table import METHODS as METHODS
+    from solvers.table import Method as Method
+    from solvers.tabular.backward_induction import backward_induction as backward_induction
+    from solvers.tabular.exact import exact_policy_iteration as exact_policy_iteration
+    from solvers.tabular.linear_programming import linear_programming as linear_programming
+    from solvers.tabular.modified_policy_iteration import (
+        modified_policy_iteration as modified_policy_iteration,
+    )
+    from solvers.tabular.policy_iteration import policy_iteration as policy_iteration
+    from solvers.tabular.value_iteration import value_iteration as value_iteration
+
+
+def __getattr__(name: str):
+    """Load a public name on first use (PEP 562)."""
+    if name in _PUBLIC:
+        # The functions share the names of their modules: bind them, or the module would win.
+        value = getattr(import_module(_PUBLIC[name]), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'solvers' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,85 @@
+"""Every method by name: what it needs, what it promises, what it costs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Literal
+
+from mdplib.solution import Solution
+
+Kind = Literal["discounted", "finite_horizon"]
+
+
+@dataclass(frozen=True)
+class Method:
+    """One entry of the table.
+
+    Parameters
+    ----------
+    module, name : str
+        Where the function lives; it is imported on first use.
+    requires : tuple of str
+        Kinds of problem it solves.
+    options : tuple of (str, object)
+        Options that set it apart from other entries of the same function.
+    cost : str
+        Time per iteration, or in all.
+    """
+
+    module: str
+    name: str
+    requires: tuple[Kind, ...]
+    cost: str
+    options: tuple[tuple[str, object], ...] = ()
+
+    @property
+    def function(self) -> Callable[..., Solution]:
+        """The solver: maps a problem and keyword options to a `Solution`."""
+        return getattr(import_module(self.module), self.name)
+
+
+_TABULAR = "solvers.tabular."
+METHODS: dict[str, Method] = {
+    "value_iteration": Method(
+        _TABULAR + "value_iteration", "value_iteration", ("discounted",), "O(nnz) per sweep"
+    ),
+    "gauss_seidel": Method(
+        _TABULAR + "value_iteration",
+        "value_iteration",
+        ("discounted",),
+        "O(nnz) per sweep",
+        (("variant", "gauss_seidel"),),
+    ),
+    "modified_policy_iteration": Method(
+        _TABULAR + "modified_policy_iteration",
+        "modified_policy_iteration",
+        ("discounted",),
+        "O(nnz) per greedy step, O(nnz / A) per inner sweep",
+    ),
+    "policy_iteration": Method(
+        _TABULAR + "policy_iteration",
+        "policy_iteration",
+        ("discounted",),
+        "one direct linear solve per improvement",
+    ),
+    "linear_programming": Method(
+        _TABULAR + "linear_programming",
+        "linear_programming",
+        ("discounted",),
+        "one linear program with S variables and K rows",
+    ),
+    "exact": Method(
+        _TABULAR + "exact",
+        "exact_policy_iteration",
+        ("discounted", "finite_horizon"),
+        "one rational solve per strong component and improvement",
+    ),
+    "backward_induction": Method(
+        _TABULAR + "backward_induction",
+        "backward_induction",
+        ("finite_horizon",),
+        "O(H nnz)",
+    ),
+}

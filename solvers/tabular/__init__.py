@@ -1,0 +1,1 @@
+"""Tabular solvers, one algorithm per file."""
