@@ -41,7 +41,8 @@ from mdplib.policy import DeterministicPolicy, MarkovPolicy, Policy
 from mdplib.tabular import TabularMDP
 
 Floats = NDArray[np.float64]
-_SAFE = 16 * operators.UNIT  # more than the relative error of the few scalar operations below
+_SAFE = 16 * operators.UNIT  # more than the relative error of a dozen scalar operations
+_ONE = 4 * operators.UNIT  # more than that of the last addition, and of the slack itself
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,12 +164,14 @@ def _discounted(
     error: float,
     weight_sums: tuple[float, float] = (1.0, 1.0),
 ) -> Bracket:
-    change, scale = TV - V, _SAFE * _largest(TV, V)
+    change = TV - V
     sums = mdp.row_sum_bounds[0] * weight_sums[0], mdp.row_sum_bounds[1] * weight_sums[1]
-    low, low_error = _shift(float(change.min()) - error - scale, mdp.gamma, sums[::-1])
-    high, high_error = _shift(float(change.max()) + error + scale, mdp.gamma, sums)
-    slack = error + scale + max(low_error, high_error)
-    owed = 2 * (slack + (error + scale) / (1 - mdp.gamma))
+    least, most = float(change.min()), float(change.max())
+    low, low_error = _shift(least - error - _SAFE * abs(least), mdp.gamma, sums[::-1])
+    high, high_error = _shift(most + error + _SAFE * abs(most), mdp.gamma, sums)
+    last = _ONE * (_largest(TV) + max(abs(low), abs(high)))
+    slack = error + last + max(low_error, high_error)
+    owed = 2 * (slack + error / (1 - mdp.gamma))
     return Bracket(TV + (low - slack), TV + (high + slack), policy, owed)  # (2)
 
 
@@ -208,12 +211,13 @@ def _finite_horizon(
         else:
             after = 0.5 * (lower[h + 1] + upper[h + 1]) if V is None else V[h + 1]
         TV = step(h, after)
-        scale = averaging * operators.rounding(mdp, after) + _SAFE * _largest(TV, after)
+        error = averaging * operators.rounding(mdp, after)
         below = float(np.min(lower[h + 1] - after))
         above = float(np.max(upper[h + 1] - after))
         below *= mdp.gamma * (sums[0] if below >= 0 else sums[1])
         above *= mdp.gamma * (sums[1] if above >= 0 else sums[0])
-        slack = scale + _SAFE * max(abs(below), abs(above))
+        shift = max(abs(below), abs(above))
+        slack = error + _SAFE * shift + _ONE * (_largest(TV) + shift)
         lower[h] = TV + (below - slack)  # (3)
         upper[h] = TV + (above + slack)  # (3)
         owed = mdp.gamma * owed + 2 * slack

@@ -1,12 +1,14 @@
 r"""Modified policy iteration: greedy step, then a few sweeps with the greedy policy.
 
 Problem       Infinite-horizon discounted model, gamma < 1; find V* with V* = T V*.
-Algorithm     pi greedy for V, W the lower bound that T V proves, ``V <- T_pi^m W``.         (1)
-              Since T W >= W, the sequence rises monotonically to V* whatever V was first.
+Algorithm     pi greedy for V, W the larger of V and the lower bound that T V proves,
+              ``V <- T_pi^m W``.                                                             (1)
+              The first V is itself a proven lower bound, so T V >= V holds throughout and V
+              rises monotonically to V*.
 Guarantee     Stops on the proven width of the bracket.
 Cost          O(nnz) per greedy step and O(nnz of the policy) per inner sweep: with A actions an
               inner sweep costs 1/A of a full one.
-Deviations    Restarting from the lower bound W, which lies above T V.
+Deviations    Raising V to the proven lower bound before the inner sweeps.
 References    Puterman and Shin (1978); Puterman (1994), section 6.5.
 """
 
@@ -19,7 +21,7 @@ from mdplib.certificates import Bracket
 from mdplib.errors import InvalidModelError
 from mdplib.solution import Solution
 from mdplib.tabular import TabularMDP
-from solvers.tabular.run import Floats, Progress, Run, need_discounted, start
+from solvers.tabular.run import Floats, Progress, Run, need_discounted, raised, start_below
 
 
 def modified_policy_iteration(
@@ -73,8 +75,8 @@ def modified_policy_iteration(
     options = {"inner_sweeps": inner_sweeps}
     run = Run("modified_policy_iteration", mdp, tol, time_limit, max_iterations, progress, options)
 
-    def improve(found: Bracket) -> tuple[Floats, int]:
-        V = operators.policy_backup(mdp, found.policy, found.lower, inner_sweeps)  # (1)
+    def improve(V: Floats, found: Bracket) -> tuple[Floats, int]:
+        V = operators.policy_backup(mdp, found.policy, raised(V, found), inner_sweeps)  # (1)
         return V, inner_sweeps + 1
 
-    return run.iterate(start(mdp, V0), improve)
+    return run.iterate(start_below(mdp, V0), improve)

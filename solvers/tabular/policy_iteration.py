@@ -75,7 +75,7 @@ def howard(mdp: TabularMDP) -> Improve:
     """Return the improvement step (1), which falls back to (2) when the policy repeats."""
     evaluated = np.full(mdp.n_states, -1, dtype=np.int32)
 
-    def improve(found: Bracket) -> tuple[Floats, int]:
+    def improve(V: Floats, found: Bracket) -> tuple[Floats, int]:
         nonlocal evaluated
         policy = found.policy
         assert isinstance(policy, DeterministicPolicy)

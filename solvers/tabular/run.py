@@ -21,7 +21,7 @@ from mdplib.tabular import TabularMDP
 
 Floats = NDArray[np.float64]
 Progress = Callable[[int, float], None]
-Improve = Callable[[Bracket], tuple[Floats, int]]
+Improve = Callable[[Floats, Bracket], tuple[Floats, int]]
 
 # Checks without a better gap after which rounding is blamed, when rounding dominates the gap:
 _STALLED = 50
@@ -74,7 +74,7 @@ class Run:
         V : (S,) float64
             First vector.
         improve : callable
-            Maps the bracket of a vector to the next vector and the iterations it took.
+            Maps a vector and its bracket to the next vector and the iterations it took.
         iterations : int
             Count so far.
 
@@ -92,7 +92,7 @@ class Run:
             status = self._verdict(best, iterations, stalled)
             if status is not None:
                 return self.solution(best, status, iterations)
-            V, work = improve(found)
+            V, work = improve(V, found)
             iterations += work
             if not np.isfinite(V).all():
                 V = midpoint(best)
@@ -166,6 +166,19 @@ def start(mdp: TabularMDP, V0: ArrayLike | None) -> Floats:
             f"({mdp.n_states},) expected"
         )
     return V
+
+
+def start_below(mdp: TabularMDP, V0: ArrayLike | None) -> Floats:
+    """Return a vector W <= V* with T W >= W: the lower bound that `V0` proves."""
+    return bracket(mdp, start(mdp, V0)).lower
+
+
+def raised(V: Floats, found: Bracket) -> Floats:
+    """Return the larger of V and its lower bound.
+
+    If T V >= V, the result W keeps T W >= W and W <= V*: sweeps from it rise monotonically.
+    """
+    return np.maximum(V, found.lower)
 
 
 def need_discounted(mdp: TabularMDP, solver: str) -> None:

@@ -4,8 +4,8 @@ Problem       Infinite-horizon discounted model, gamma < 1; find V* with V* = T 
 Algorithm     ``V_{k+1} = T V_k + const``                                                    (1)
               where the constant puts V_{k+1} in the middle of the bracket that T V_k proves; a
               constant changes neither the greedy policy nor the span of T V - V. Variant
-              ``gauss_seidel``: sweeps in place, in alternating order, from the proven lower
-              bound W. Since T W >= W, these sweeps rise monotonically towards V*.           (2)
+              ``gauss_seidel``: sweeps in place, in alternating order, from the larger of V
+              and its proven lower bound. T V >= V holds throughout, so V rises to V*.       (2)
 Guarantee     Stops on the proven width of the bracket, never on the increment.
 Cost          O(nnz) per sweep. The width shrinks at least by gamma per sweep, and much faster
               when the chain under the current policies mixes.
@@ -24,7 +24,16 @@ from mdplib.certificates import Bracket
 from mdplib.errors import InvalidModelError
 from mdplib.solution import Solution
 from mdplib.tabular import TabularMDP
-from solvers.tabular.run import Floats, Progress, Run, midpoint, need_discounted, start
+from solvers.tabular.run import (
+    Floats,
+    Progress,
+    Run,
+    midpoint,
+    need_discounted,
+    raised,
+    start,
+    start_below,
+)
 
 _SWEEPS = 4  # Gauss-Seidel sweeps between two certificates, each of which costs one more
 
@@ -82,13 +91,15 @@ def value_iteration(
         "value_iteration", mdp, tol, time_limit, max_iterations, progress, {"variant": variant}
     )
 
-    def jacobi(found: Bracket) -> tuple[Floats, int]:
+    def jacobi(V: Floats, found: Bracket) -> tuple[Floats, int]:
         return midpoint(found), 1  # (1)
 
-    def gauss_seidel(found: Bracket) -> tuple[Floats, int]:
-        V = found.lower.copy()
+    def gauss_seidel(V: Floats, found: Bracket) -> tuple[Floats, int]:
+        V = raised(V, found)
         for sweep in range(_SWEEPS):
             operators.gauss_seidel(mdp, V, reverse=bool(sweep % 2))  # (2)
         return V, _SWEEPS + 1
 
-    return run.iterate(start(mdp, V0), jacobi if variant == "jacobi" else gauss_seidel)
+    if variant == "jacobi":
+        return run.iterate(start(mdp, V0), jacobi)
+    return run.iterate(start_below(mdp, V0), gauss_seidel)

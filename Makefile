@@ -1,0 +1,56 @@
+# Every target makes what it needs; only python3 >= 3.11 and make are assumed. uv is used when present.
+.PHONY: setup test test-all coverage reproduce check notebooks docs bench clean
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/ready
+WORKERS ?= auto
+SCALE ?= smoke
+
+setup: $(READY)
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "$(PYTHON) is older than 3.11; run make with PYTHON=/path/to/newer/python" >&2; exit 1; }
+	@if command -v uv >/dev/null 2>&1; then \
+	  uv venv --quiet --allow-existing --python $(PYTHON) .venv && \
+	  uv pip install --quiet --python $(BIN)/python -c constraints.txt -e . --group dev --group docs; \
+	else \
+	  $(PYTHON) -m venv .venv && \
+	  $(BIN)/python -m pip install --quiet --upgrade "pip>=25.1" && \
+	  $(BIN)/python -m pip install --quiet -c constraints.txt -e . --group dev --group docs; \
+	fi
+	@touch $(READY)
+
+test: $(READY)            ## everything but the long statistical runs
+	$(BIN)/python -m pytest -q -n $(WORKERS) -m "not slow"
+
+test-all: $(READY)        ## everything, 10,000 random models per solver included
+	$(BIN)/python -m pytest -q -n $(WORKERS)
+
+coverage: $(READY)        ## line and branch coverage of the library, kernels interpreted
+	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q -n $(WORKERS) -m "not slow" \
+	  --cov --cov-report=term:skip-covered --cov-fail-under=90
+
+reproduce: $(READY)       ## every experiment at smoke scale, then results/index.html
+	$(BIN)/mdplib reproduce all --scale $(SCALE)
+
+check: $(READY)           ## lint, format, types, layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+notebooks: $(READY)       ## check the pairing of scripts and notebooks, and execute them
+	$(BIN)/python notebooks/execute.py
+
+docs: $(READY)            ## HTML pages in docs/_build
+	$(BIN)/python -m sphinx -q -W -b html docs docs/_build
+
+bench: $(READY)           ## speed against plain references, ratios in one run
+	$(BIN)/python benchmarks/tabular.py
+
+clean:
+	rm -rf .venv build dist docs/_build docs/api .coverage .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
