@@ -7,6 +7,7 @@ BIN := .venv/bin
 READY := .venv/ready
 WORKERS ?= auto
 SCALE ?= smoke
+EXTRAS := exact,gym,cluster,frames,testing
 
 setup: $(READY)
 
@@ -15,11 +16,11 @@ $(READY): pyproject.toml constraints.txt
 	  { echo "$(PYTHON) is older than 3.11; run make with PYTHON=/path/to/newer/python" >&2; exit 1; }
 	@if command -v uv >/dev/null 2>&1; then \
 	  uv venv --quiet --allow-existing --python $(PYTHON) .venv && \
-	  uv pip install --quiet --python $(BIN)/python -c constraints.txt -e . --group dev --group docs; \
+	  uv pip install --quiet --python $(BIN)/python -c constraints.txt -e ".[$(EXTRAS)]" --group dev --group docs; \
 	else \
 	  $(PYTHON) -m venv .venv && \
 	  $(BIN)/python -m pip install --quiet --upgrade "pip>=25.1" && \
-	  $(BIN)/python -m pip install --quiet -c constraints.txt -e . --group dev --group docs; \
+	  $(BIN)/python -m pip install --quiet -c constraints.txt -e ".[$(EXTRAS)]" --group dev --group docs; \
 	fi
 	@touch $(READY)
 

@@ -167,7 +167,7 @@ def _discounted(
     change = TV - V
     sums = mdp.row_sum_bounds[0] * weight_sums[0], mdp.row_sum_bounds[1] * weight_sums[1]
     least, most = float(change.min()), float(change.max())
-    low, low_error = _shift(least - error - _SAFE * abs(least), mdp.gamma, sums[::-1])
+    low, low_error = _shift(least - error - _SAFE * abs(least), mdp.gamma, (sums[1], sums[0]))
     high, high_error = _shift(most + error + _SAFE * abs(most), mdp.gamma, sums)
     last = _ONE * (_largest(TV) + max(abs(low), abs(high)))
     slack = error + last + max(low_error, high_error)

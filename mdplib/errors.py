@@ -65,10 +65,13 @@ class MissingExtraError(MdplibError, ImportError):
     >>> raise MissingExtraError("exact", "flint")
     Traceback (most recent call last):
     ...
-    mdplib.errors.MissingExtraError: flint is not installed; run: pip install "mdplib[exact]"
+    mdplib.errors.MissingExtraError: flint is not installed; it comes with the extra 'exact'...
     """
 
     def __init__(self, extra: str, module: str):
-        super().__init__(f'{module} is not installed; run: pip install "mdplib[{extra}]"')
+        super().__init__(
+            f"{module} is not installed; it comes with the extra {extra!r} "
+            f'(in a checkout of mdplib: pip install -e ".[{extra}]")'
+        )
         self.extra = extra
         self.module = module

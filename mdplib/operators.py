@@ -182,10 +182,10 @@ def policy_model(mdp: TabularMDP, policy: Policy, h: int = 0) -> tuple[csr_array
         rows = sp.csr_array((data, indices, indptr), shape=(mdp.n_pairs, mdp.n_states))
         return rows[select], reward[select]
     weight = policy.weights(mdp, h)[ptr[0] : ptr[-1]]
-    average = sp.csr_array((weight, np.arange(ptr[0], ptr[-1]), ptr - ptr[0]))
-    average.resize(mdp.n_states, mdp.n_pairs)
+    columns = np.arange(ptr[0], ptr[-1], dtype=np.int32)
+    average = sp.csr_array((weight, columns, ptr - ptr[0]), shape=(mdp.n_states, mdp.n_pairs))
     rows = sp.csr_array((data, indices, indptr), shape=(mdp.n_pairs, mdp.n_states))
-    return average @ rows, average @ reward
+    return sp.csr_array(average @ rows), np.asarray(average @ reward)
 
 
 def evaluate_policy(mdp: TabularMDP, policy: Policy) -> Floats:
@@ -217,7 +217,7 @@ def solve_discounted(P: csr_array, r: Floats, gamma: float) -> Floats:
     """Solve ``(I - gamma P) x = r`` directly: dense when small, sparse LU otherwise."""
     n = r.shape[0]
     if n <= 256:
-        return np.linalg.solve(np.eye(n) - gamma * P.toarray(), r)
+        return np.asarray(np.linalg.solve(np.eye(n) - gamma * P.toarray(), r), dtype=np.float64)
     import scipy.sparse as sp
     from scipy.sparse.linalg import splu
 

@@ -23,8 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mdplib import validate
-from mdplib.conversions import Conversions
+from mdplib import constructors, exports, validate
 from mdplib.errors import InvalidModelError
 
 Floats = NDArray[np.float64]
@@ -42,7 +41,7 @@ class Layer(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class TabularMDP(Conversions):
+class TabularMDP:
     """A finite Markov decision process, validated once and read-only afterwards.
 
     Most models are built by the constructors `from_dense`, `from_sparse`, `from_dict`,
@@ -154,6 +153,19 @@ class TabularMDP(Conversions):
         if self.reward.shape != (pairs,) and not (per_step and self.reward.shape == (H, pairs)):
             wanted = f"({pairs},)" + (f" or ({H}, {pairs})" if per_step else "")
             raise InvalidModelError(f"reward has shape {self.reward.shape}; {wanted} expected")
+
+    from_dense = staticmethod(constructors.from_dense)
+    from_sparse = staticmethod(constructors.from_sparse)
+    from_dict = staticmethod(constructors.from_dict)
+    from_function = staticmethod(constructors.from_function)
+    from_layers = staticmethod(constructors.from_layers)
+    from_mdptoolbox = staticmethod(constructors.from_mdptoolbox)
+    from_quantecon = staticmethod(constructors.from_quantecon)
+    to_sparse = exports.to_sparse
+    to_dense = exports.to_dense
+    to_dict = exports.to_dict
+    to_mdptoolbox = exports.to_mdptoolbox
+    to_quantecon = exports.to_quantecon
 
     # ------------------------------------------------------------ quantities
 

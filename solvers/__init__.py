@@ -26,7 +26,7 @@ _PUBLIC = {
     "backward_induction": "solvers.tabular.backward_induction",
     "exact_policy_iteration": "solvers.tabular.exact",
 }
-__all__ = list(_PUBLIC)
+__all__ = [*_PUBLIC]  # pyright: ignore[reportUnsupportedDunderAll]
 
 if TYPE_CHECKING:
     from solvers.dispatch import solve as solve

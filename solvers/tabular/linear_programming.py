@@ -84,8 +84,8 @@ def linear_programming(
     validate.require(w > 0, lambda s: f"weights[{s}] is {w[s]}", "Weights must be positive.")
     run = Run("linear_programming", mdp, tol, time_limit, max_iterations, progress)
     owner = sp.csr_array((np.ones(K), mdp.pair_state, np.arange(K + 1)), shape=(K, S))
-    P = sp.csr_array((mdp.data, mdp.indices, mdp.indptr), shape=(K, S))
-    program = solve_lp(w, sp.csr_array(owner - mdp.gamma * P), mdp.reward, time_limit=time_limit)
+    discounted = sp.csr_array((mdp.gamma * mdp.data, mdp.indices, mdp.indptr), shape=(K, S))
+    program = solve_lp(w, sp.csr_array(owner - discounted), mdp.reward, time_limit=time_limit)
     run.options = {"simplex_iterations": program.iterations}
     V = operators.evaluate_policy(mdp, _heaviest(mdp, program.dual))
     solution = run.iterate(V, howard(mdp), iterations=1)

@@ -68,10 +68,10 @@ def test_several_recurrent_classes_do_not_stop_convergence(method: str, constant
         },
         gamma=0.9,
     )
-    options = {} if method == "linear_programming" else {"V0": np.full(3, constant)}
+    V0 = None if method == "linear_programming" else np.full(3, constant)
     truth = solvers.solve(mdp, "exact").exact
     assert truth is not None
-    solution = solvers.solve(mdp, method, tol=1e-7, max_iterations=20_000, **options)
+    solution = solvers.solve(mdp, method, tol=1e-7, max_iterations=20_000, V0=V0)
     assert solution.ok
     assert contains(solution, list(truth))
 
@@ -197,7 +197,7 @@ def test_refusals():
 
 def test_exact_without_flint_names_the_extra(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(__import__("sys").modules, "flint", None)
-    with pytest.raises(MissingExtraError, match=r'pip install "mdplib\[exact\]"'):
+    with pytest.raises(MissingExtraError, match=r'pip install -e "\.\[exact\]"'):
         solvers.exact_policy_iteration(chain(3, 0.5))
 
 
