@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -119,5 +119,5 @@ def assemble(
         action[order],
         gamma,
         stationary=layer is None,
-        **fields,
+        **cast("dict[str, Any]", fields),
     )

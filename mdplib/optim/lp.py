@@ -78,8 +78,8 @@ def solve_lp(
     --------
     >>> import numpy as np, scipy.sparse as sp
     >>> result = solve_lp(np.ones(1), sp.csr_array([[1.0], [2.0]]), np.array([1.0, 4.0]))
-    >>> result.x, result.dual
-    (array([2.]), array([0. , 0.5]))
+    >>> result.x.tolist(), result.dual[1].item()
+    ([2.0], 0.5)
     """
     import highspy
 
