@@ -1,0 +1,138 @@
+"""Gymnasium environments against a plain loop over their own tables."""
+
+from __future__ import annotations
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium.utils.env_checker import check_env
+
+import solvers
+from mdplib import InvalidModelError, TabularMDP
+from mdplib.io import from_gymnasium, to_gymnasium
+from mdplib.sampling import rollout, streams
+
+# Value at the initial law for gamma = 0.99, from value iteration in floating point: good to about
+# 2e-12, and for FrozenLake below the proven lower bound by that much.
+KNOWN = {
+    "FrozenLake-v1": 0.542025931998744,
+    "FrozenLake8x8-v1": 0.4146403617986894,
+    "Taxi-v4": 6.327464314919367,
+    "CliffWalking-v1": -12.247897700103202,
+}
+
+
+def by_plain_loop(name: str, gamma: float, sweeps: int, heed_flag: bool = True) -> float:
+    """Value iteration over ``env.unwrapped.P``; nothing follows a terminated transition."""
+    env = gymnasium.make(name).unwrapped
+    V = np.zeros(len(env.P))  # type: ignore[attr-defined]
+    for _ in range(sweeps):
+        V = np.array(
+            [
+                max(
+                    sum(
+                        p * (r + gamma * V[t] * (not (heed_flag and end)))
+                        for p, t, r, end in outcomes
+                    )
+                    for outcomes in row.values()
+                )
+                for row in env.P.values()  # type: ignore[attr-defined]
+            ]
+        )
+    return float(env.initial_state_distrib @ V)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_value_at_the_start(name: str):
+    solution = solvers.solve(from_gymnasium(name, gamma=0.99), tol=1e-11)
+    low, high = solution.initial
+    assert high - low < 1e-9
+    assert KNOWN[name] == pytest.approx(low, abs=5e-12 + high - low)
+    if name != "Taxi-v4":  # its loop is slow
+        assert by_plain_loop(name, 0.99, 1500) == pytest.approx(low, abs=1e-4)
+
+
+def test_mutant_that_ignores_the_flag_is_far_off():
+    assert by_plain_loop("CliffWalking-v1", 0.99, 1500, heed_flag=False) < -99
+    assert by_plain_loop("CliffWalking-v1", 0.99, 100) == pytest.approx(
+        KNOWN["CliffWalking-v1"], abs=1e-9
+    )
+
+
+def test_taxi_ends_although_its_table_goes_on():
+    mdp = from_gymnasium("Taxi-v4", gamma=0.99)
+    assert mdp.n_states == 501
+    assert mdp.state_labels is not None
+    assert mdp.state_labels[-1] == "terminal"
+    assert mdp.actions(500).tolist() == [0]
+
+
+def test_there_and_back():
+    mdp = from_gymnasium("FrozenLake-v1", gamma=0.95)
+    again = from_gymnasium(to_gymnasium(mdp), gamma=0.95)
+    ours, theirs = (solvers.solve(m, tol=1e-10) for m in (mdp, again))
+    assert again.n_states == mdp.n_states + 1
+    assert theirs.value[: mdp.n_states] == pytest.approx(ours.value, abs=1e-9)
+    assert theirs.initial == pytest.approx(ours.initial, abs=1e-9)
+
+
+@pytest.mark.filterwarnings("ignore:.*render.*:UserWarning")
+def test_gymnasiums_own_checker_is_content():
+    env = to_gymnasium(from_gymnasium("FrozenLake-v1", gamma=0.95), time_limit=50)
+    mdp = TabularMDP.from_dense(np.full((2, 2, 2), 0.5), np.eye(2), 0.9, initial=[0.5, 0.5])
+    check_env(to_gymnasium(mdp, time_limit=20), skip_render_check=True)
+    observation, info = env.reset(seed=3)
+    assert env.observation_space.contains(observation)
+    assert info["action_mask"].tolist() == [1, 1, 1, 1]
+
+
+def test_terminated_and_truncated_are_told_apart():
+    mdp = TabularMDP.from_dict(
+        {0: {0: [(1.0, 0, 0.0)], 2: [(1.0, 1, 1.0)]}, 1: {0: [(1.0, 1, 0.0)]}},
+        gamma=0.9,
+        initial=[1.0, 0.0],
+    )
+    env = to_gymnasium(mdp, time_limit=2)
+    _, info = env.reset(seed=0)
+    assert info["action_mask"].tolist() == [1, 0, 1]
+    assert env.step(0)[1:4] == (0.0, False, False), "0 keeps its reward of 0 but has a way out"
+    assert env.step(0)[1:4] == (0.0, False, True)
+    env.reset(seed=0)
+    assert env.step(2)[:4] == (1, 1.0, True, False)
+    env.reset(seed=0)
+    with pytest.raises(InvalidModelError, match="action 1 is not admissible in state 0"):
+        env.step(1)
+
+
+def test_episodes_earn_the_exact_value():
+    mdp = from_gymnasium("FrozenLake-v1", gamma=0.9)
+    policy = solvers.solve(mdp, tol=1e-10).policy
+    V = solvers.solve(mdp, tol=1e-10).initial[0]
+    env, total, n = to_gymnasium(mdp), [], 2000
+    observation, _ = env.reset(seed=5)
+    rng = np.random.default_rng(0)
+    for _ in range(n):
+        gain, discount, over = 0.0, 1.0, False
+        while not over:
+            action = policy.act(observation, rng)
+            observation, r, terminated, truncated, _ = env.step(int(action))
+            gain, discount = gain + discount * r, discount * 0.9
+            over = terminated or truncated
+        total.append(gain)
+        observation, _ = env.reset()
+    radius = np.sqrt(np.log(2 / 1e-6) / (2 * n))  # Hoeffding: returns lie in [0, 1]
+    assert abs(np.mean(total) - V) <= radius
+    ours = rollout(mdp, policy, n, 200, streams(0, "gym").environment).returns(0.9)
+    assert abs(ours.mean() - V) <= radius
+
+
+def test_refusals():
+    with pytest.raises(InvalidModelError, match=r"near: .*FrozenLake"):
+        from_gymnasium("FrozenLake9x9-v1", 0.9)
+    with pytest.raises(InvalidModelError, match="Taxi-v3"):
+        from_gymnasium("Taxi-v3", 0.9)
+    with pytest.raises(InvalidModelError, match="no transition table"):
+        from_gymnasium("CartPole-v1", 0.9)
+    mdp = TabularMDP.from_dense([[[1.0]]], [[0.0]], 0.9)
+    with pytest.raises(InvalidModelError, match="no initial law"):
+        to_gymnasium(mdp)
