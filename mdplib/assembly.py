@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 import numpy as np
@@ -13,6 +13,9 @@ from mdplib.errors import InvalidModelError
 
 if TYPE_CHECKING:
     from mdplib.tabular import TabularMDP
+
+
+Outcome = tuple[float, Hashable, float]
 
 
 class ModelFields(TypedDict, total=False):
@@ -36,10 +39,12 @@ def from_rows(
     """Build from one row per pair, dense or sparse."""
     import scipy.sparse as sp
 
-    if sp.issparse(rows):
-        matrix = sp.coo_array(rows)
+    if hasattr(rows, "tocoo"):
+        if rows.ndim != 2:
+            raise InvalidModelError(f"P has shape {rows.shape}; (K, S) expected")
+        matrix: Any = sp.coo_array(rows)
         n_rows, S = matrix.shape
-        entries = (matrix.row, matrix.col, np.asarray(matrix.data, dtype=float))
+        entries = (matrix.row, matrix.col, validate.frozen(matrix.data, np.float64, "P"))
     else:
         matrix = validate.frozen(rows, np.float64, "P", (2,))
         n_rows, S = matrix.shape
@@ -70,7 +75,14 @@ def assemble(
     from mdplib.tabular import TabularMDP
 
     (state, action), (row, column, p) = pairs, entries
+    state = validate.frozen(state, np.int32, "state")
+    action = validate.frozen(action, np.int32, "action")
     K = state.size
+    if n_states < 1 or K < 1:
+        raise InvalidModelError(
+            f"the model has {n_states} states and {K} state-action pairs; at least one of each "
+            "expected"
+        )
     validate.require(
         (state >= 0) & (state < n_states),
         lambda k: f"pair {k} belongs to state {state[k]} outside 0..{n_states - 1}",
@@ -78,7 +90,7 @@ def assemble(
         unit="pairs",
     )
     place = lambda j: f"P[s={state[row[j]]}, a={action[row[j]]}, t={column[j]}]"  # noqa: E731
-    if column.dtype.kind not in "iu":
+    if column.size and column.dtype.kind not in "iu":
         raise InvalidModelError(f"successors have dtype {column.dtype}; integers expected")
     validate.require(
         (column >= 0) & (column < n_states),
@@ -121,3 +133,24 @@ def assemble(
         stationary=layer is None,
         **cast("dict[str, Any]", fields),
     )
+
+
+def triple(outcome: Any, where: str) -> Outcome:
+    """Return an outcome as (probability, successor, reward) with numbers where they belong."""
+    try:
+        p, t, r = outcome
+        if not isinstance(p, str) and not isinstance(r, str):
+            return float(p), t, float(r)
+    except (TypeError, ValueError):
+        pass
+    raise InvalidModelError(
+        f"{where} has the outcome {outcome!r}; numbers (probability, successor, reward) expected"
+    )
+
+
+def mean_reward(triples: Sequence[Outcome]) -> float:
+    """Average the rewards; exact when they agree, so that exports convert back bit for bit."""
+    rewards = {r for p, _, r in triples if p != 0}
+    if len(rewards) == 1:
+        return rewards.pop()
+    return float(sum(p * r for p, _, r in triples if p != 0))

@@ -70,6 +70,7 @@ class Bracket:
         return float(np.max(self.upper - self.lower))
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def bracket(mdp: TabularMDP, V: ArrayLike | None = None) -> Bracket:
     """Prove bounds on the optimal value from any vector.
 
@@ -89,7 +90,8 @@ def bracket(mdp: TabularMDP, V: ArrayLike | None = None) -> Bracket:
     Raises
     ------
     InvalidModelError
-        If V has the wrong shape or is not finite.
+        If V has the wrong shape or is not finite, or if the bounds would not be finite: for
+        rewards or V near the largest float, or gamma times a row sum of 1 or more.
 
     Examples
     --------
@@ -111,9 +113,10 @@ def bracket(mdp: TabularMDP, V: ArrayLike | None = None) -> Bracket:
         return TV
 
     lower, upper, slack = _finite_horizon(mdp, V, step)
-    return Bracket(lower, upper, MarkovPolicy(tuple(reversed(steps))), slack)
+    return _finished(lower, upper, MarkovPolicy(tuple(reversed(steps))), slack)
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def bracket_policy(mdp: TabularMDP, policy: Policy, V: ArrayLike | None = None) -> Bracket:
     """Prove bounds on the value of a policy.
 
@@ -153,7 +156,18 @@ def bracket_policy(mdp: TabularMDP, policy: Policy, V: ArrayLike | None = None) 
     sums = [_weight_sums(mdp, policy, h) for h in range(mdp.horizon)]
     spread = (min(low for low, _ in sums), max(high for _, high in sums))
     lower, upper, slack = _finite_horizon(mdp, V, step, averaging, spread)
-    return Bracket(lower, upper, policy, slack)
+    return _finished(lower, upper, policy, slack)
+
+
+def _finished(lower: Floats, upper: Floats, policy: Policy, rounding: float) -> Bracket:
+    """Refuse bounds that overflowed: they would not be bounds."""
+    bad = np.argwhere(~(np.isfinite(lower) & np.isfinite(upper)))
+    if bad.size:
+        raise InvalidModelError(
+            f"the bounds at {bad[0].tolist()} overflow double precision, {len(bad)} of "
+            f"{lower.size} in all; rewards or V are too large: scale them down"
+        )
+    return Bracket(lower, upper, policy, float(rounding))
 
 
 def _discounted(
@@ -172,7 +186,7 @@ def _discounted(
     last = _ONE * (_largest(TV) + max(abs(low), abs(high)))
     slack = error + last + max(low_error, high_error)
     owed = 2 * (slack + error / (1 - mdp.gamma))
-    return Bracket(TV + (low - slack), TV + (high + slack), policy, owed)  # (2)
+    return _finished(TV + (low - slack), TV + (high + slack), policy, owed)  # (2)
 
 
 def _shift(extreme: float, gamma: float, sums: tuple[float, float]) -> tuple[float, float]:
@@ -226,6 +240,7 @@ def _finite_horizon(
 
 def _weight_sums(mdp: TabularMDP, policy: Policy, h: int) -> tuple[float, float]:
     """Bound the sums of the policy's weights over the states' pairs."""
+    policy = operators.policy_at(mdp, policy, h)
     if isinstance(policy, DeterministicPolicy):
         return 1.0, 1.0
     ptr = mdp.layer(h).state_ptr

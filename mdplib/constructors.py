@@ -9,20 +9,18 @@ nothing is ever renormalised. The class has them as static methods.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Unpack, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mdplib import assembly, validate
-from mdplib.assembly import ModelFields
+from mdplib.assembly import ModelFields, Outcome
 from mdplib.errors import InvalidModelError
 
 if TYPE_CHECKING:
     from mdplib.tabular import TabularMDP
-
-Outcome = tuple[float, Hashable, float]
 
 
 def from_dense(
@@ -36,7 +34,8 @@ def from_dense(
         Transition probabilities.
     r : (S, A) or (S, A, S) array, each possibly with a leading H
         Expected rewards, or rewards of transitions. ``-inf`` marks an action that is not
-        available in that state; its row of P is ignored.
+        available in that state; its row of P is ignored. Of two readings, (H, S, A) comes
+        before (S, A, S).
     gamma : float
         Discount factor.
     **fields
@@ -68,7 +67,7 @@ def from_dense(
         )
     if r.ndim - int(per_step_reward) == 3:
         r = _expectation(P, r, per_step_reward)
-    available = np.asarray(r > -np.inf)
+    available = np.asarray(r != -np.inf)  # a NaN is not: it is an error
     if per_step_reward and P.ndim == 3:
         if np.any(available != available[0]):
             raise InvalidModelError(
@@ -122,7 +121,7 @@ def from_sparse(
 
 
 def from_dict(
-    transitions: Mapping[Hashable, Mapping[int, Iterable[Outcome]]],
+    transitions: Mapping[Any, Mapping[int, Iterable[Outcome]]],
     gamma: float,
     **fields: Unpack[ModelFields],
 ) -> TabularMDP:
@@ -146,6 +145,11 @@ def from_dict(
     >>> mdp.state_labels
     ('a', 'b')
     """
+    if not isinstance(transitions, Mapping):
+        raise InvalidModelError(
+            f"transitions is a {type(transitions).__name__}; a mapping "
+            "{state: {action: [(probability, successor, reward), ...]}} expected"
+        )
     names = list(transitions)
     numbered = set(names) == set(range(len(names)))
     index = {name: name if numbered else i for i, name in enumerate(names)}
@@ -153,9 +157,10 @@ def from_dict(
         fields["state_labels"] = [str(name) for name in names]
 
     def outcomes(s: int, a: int) -> Iterable[Outcome]:
-        for p, t, r in transitions[s if numbered else names[s]][a]:
+        for outcome in transitions[s if numbered else names[s]][a]:
+            where = f"state {names[s]!r}, action {a}"
+            p, t, r = assembly.triple(outcome, where)
             if t not in index:
-                where = f"state {names[s]!r}, action {a}"
                 raise InvalidModelError(
                     f"{where} leads to {t!r}, which has no entry. Give every state an entry; "
                     "an absorbing one gets {0: [(1.0, itself, 0.0)]}."
@@ -206,19 +211,20 @@ def from_function(
     probability: list[float] = []
     for s in range(n_states):
         for a in range(actions) if isinstance(actions, int) else actions(s):
-            triples = list(outcomes(s, a))
+            where = f"state {s}, action {a}"
+            triples = [assembly.triple(outcome, where) for outcome in outcomes(s, a)]
             for p, t, _ in triples:
                 row.append(len(state))
                 column.append(t)  # type: ignore[arg-type]
                 probability.append(p)
-            reward.append(_mean_reward(triples))
+            reward.append(assembly.mean_reward(triples))
             state.append(s)
             action.append(a)
     coordinates = (np.array(row, dtype=np.int64), np.array(column))
     return assembly.assemble(
         n_states,
         (np.array(state), np.array(action)),
-        (*coordinates, np.array(probability, dtype=float)),
+        (*coordinates, validate.frozen(probability, np.float64, "the probabilities")),
         np.array(reward),
         gamma,
         fields,
@@ -243,12 +249,17 @@ def from_layers(layers: Sequence[TabularMDP], **fields: Unpack[ModelFields]) -> 
     >>> TabularMDP.from_layers([step, step])
     TabularMDP(2 state-action pairs on 1 states, 2 transitions, gamma=0.5, horizon=2, ...
     """
+    if not layers or fields.get("horizon") not in (None, len(layers)):
+        raise InvalidModelError(
+            f"{len(layers)} layers with horizon {fields.get('horizon')}; one per step expected"
+        )
     S, gamma = layers[0].n_states, layers[0].gamma
     for h, layer in enumerate(layers):
-        if (layer.n_states, layer.gamma) != (S, gamma) or layer.reward.ndim == 2:
+        same = (layer.n_states, layer.gamma) == (S, gamma)
+        if not same or layer.reward.ndim == 2 or not layer.stationary:
             raise InvalidModelError(
-                f"layer {h} has {layer.n_states} states and gamma {layer.gamma}, layer 0 has "
-                f"{S} and {gamma}; layers are stationary models of equal size and gamma"
+                f"layer {h} is {layer!r} and layer 0 has {S} states and gamma {gamma}; layers "
+                "are stationary models of equal size and gamma, with one reward per pair"
             )
     from mdplib.tabular import TabularMDP
 
@@ -269,16 +280,14 @@ def from_layers(layers: Sequence[TabularMDP], **fields: Unpack[ModelFields]) -> 
     )
 
 
-def from_mdptoolbox(
-    P: Any, R: ArrayLike, gamma: float, **fields: Unpack[ModelFields]
-) -> TabularMDP:
+def from_mdptoolbox(P: Any, R: Any, gamma: float, **fields: Unpack[ModelFields]) -> TabularMDP:
     """Build from the pair (P, R) of MDPtoolbox.
 
     Parameters
     ----------
     P : (A, S, S) array, or a sequence of A sparse (S, S) matrices
         Transition probabilities, action first.
-    R : (S,), (S, A) or (A, S, S) array
+    R : (S,), (S, A) or (A, S, S) array, or a sequence of A sparse (S, S) matrices
         Rewards of states, pairs or transitions.
     gamma : float
         Discount factor.
@@ -293,11 +302,20 @@ def from_mdptoolbox(
     """
     import scipy.sparse as sp
 
-    blocks = [sp.csr_array(block) for block in P]
+    blocks: list[Any] = [
+        sp.csr_array(block)
+        if hasattr(block, "tocsr")
+        else sp.csr_array(validate.frozen(block, np.float64, f"P[{a}]", (2,)))
+        for a, block in enumerate(P)
+    ]
+    if not blocks:
+        raise InvalidModelError("P holds no action; A matrices of shape (S, S) expected")
     S, A = blocks[0].shape[0], len(blocks)
     for a, block in enumerate(blocks):
         if block.shape != (S, S):
             raise InvalidModelError(f"P[{a}] has shape {block.shape}; ({S}, {S}) expected")
+    if isinstance(R, list | tuple) and any(sp.issparse(block) for block in R):
+        R = np.stack([block.toarray() for block in R])
     reward = validate.frozen(R, np.float64, "R", (1, 2, 3))
     if reward.shape == (A, S, S):
         rows = [block.multiply(reward[a]).sum(axis=1) for a, block in enumerate(blocks)]
@@ -345,9 +363,16 @@ def from_quantecon(
     if s_indices is None or a_indices is None:
         return from_dense(Q, R, beta, **fields)
     reward = validate.frozen(R, np.float64, "R")
-    keep = reward > -np.inf
-    rows = Q[np.flatnonzero(keep)] if hasattr(Q, "tocsr") else np.asarray(Q)[keep]
-    pairs = np.asarray(s_indices)[keep], np.asarray(a_indices)[keep]
+    state = validate.frozen(s_indices, np.int32, "s_indices")
+    action = validate.frozen(a_indices, np.int32, "a_indices")
+    Q = Q.tocsr() if hasattr(Q, "tocsr") else validate.frozen(Q, np.float64, "Q", (2,))
+    if not Q.shape[0] == reward.size == state.size == action.size:
+        raise InvalidModelError(
+            f"R has {reward.size} entries, Q {Q.shape[0]} rows, s_indices {state.size} and "
+            f"a_indices {action.size} entries; one of each per state-action pair expected"
+        )
+    keep = np.flatnonzero(reward != -np.inf)  # a NaN stays: it is an error
+    rows, pairs = Q[keep], (state[keep], action[keep])
     return assembly.from_rows(rows, reward[keep], beta, pairs, fields)
 
 
@@ -356,15 +381,7 @@ def _expectation(P: NDArray, r: NDArray, per_step_reward: bool) -> NDArray[np.fl
     if P.ndim == 4 and not per_step_reward:
         r = np.broadcast_to(r, P.shape)
     weighted = np.where(P > 0, P * np.where(P > 0, r, 0.0), 0.0)
-    return weighted.sum(axis=-1)
-
-
-def _mean_reward(triples: Sequence[Outcome]) -> float:
-    """Average the rewards; exact when they agree, so that exports convert back bit for bit."""
-    rewards = {float(r) for _, _, r in triples}
-    if len(rewards) == 1:
-        return rewards.pop()
-    return float(sum(p * r for p, _, r in triples))
+    return np.where(np.all(r == -np.inf, axis=-1), -np.inf, weighted.sum(axis=-1))
 
 
 def _coordinates(mask: NDArray[np.bool_]) -> tuple[NDArray, NDArray]:

@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mdplib import _kernels
 from mdplib.errors import InvalidModelError
-from mdplib.policy import DeterministicPolicy, Policy
+from mdplib.policy import DeterministicPolicy, MarkovPolicy, Policy
 from mdplib.tabular import TabularMDP
 
 if TYPE_CHECKING:
@@ -33,7 +33,10 @@ UNIT = 2.0**-53
 
 def value_vector(mdp: TabularMDP, V: ArrayLike) -> Floats:
     """Return `V` as a read-only contiguous (S,) float64 view, or raise `InvalidModelError`."""
-    vector = np.ascontiguousarray(V, dtype=np.float64)
+    try:
+        vector = np.ascontiguousarray(V, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InvalidModelError(f"V is not an array of numbers: {error}") from None
     if vector.shape != (mdp.n_states,):
         raise InvalidModelError(f"V has shape {vector.shape}; ({mdp.n_states},) expected")
     vector = vector.view()
@@ -129,7 +132,17 @@ def gauss_seidel(mdp: TabularMDP, V: Floats, reverse: bool = False) -> tuple[flo
     -------
     tuple of float
         Least and largest change of an entry.
+
+    Raises
+    ------
+    InvalidModelError
+        If V cannot be overwritten in place.
     """
+    if V.shape != (mdp.n_states,) or V.dtype != np.float64 or not V.flags.carray:
+        raise InvalidModelError(
+            f"V has shape {V.shape} and dtype {V.dtype}; a writable contiguous float64 array of "
+            f"shape ({mdp.n_states},) expected"
+        )
     return _kernels.bellman.gauss_seidel(*mdp.layer(), mdp.gamma, V, reverse)
 
 
@@ -153,7 +166,7 @@ def policy_backup(mdp: TabularMDP, policy: Policy, V: ArrayLike, n: int = 1, h: 
     -------
     (S,) float64
     """
-    V = np.array(value_vector(mdp, V))
+    V, policy = np.array(value_vector(mdp, V)), policy_at(mdp, policy, h)
     if isinstance(policy, DeterministicPolicy):
         _, indptr, indices, data, reward = mdp.layer(h)
         _kernels.bellman.policy_sweeps(
@@ -166,6 +179,26 @@ def policy_backup(mdp: TabularMDP, policy: Policy, V: ArrayLike, n: int = 1, h: 
     return V
 
 
+def policy_at(mdp: TabularMDP, policy: Policy, h: int = 0) -> Policy:
+    """Return the part of a policy for step h, checked against the model.
+
+    Raises
+    ------
+    InvalidModelError
+        If the policy has steps and the model none, or chooses pairs of other states.
+    """
+    if isinstance(policy, MarkovPolicy):
+        if mdp.horizon is None:
+            raise InvalidModelError(
+                "a MarkovPolicy has one part per step and the model has no horizon; pass one of "
+                "its steps"
+            )
+        policy = policy.at(h)
+    if isinstance(policy, DeterministicPolicy):
+        DeterministicPolicy.from_pairs(mdp, policy.pair, h)
+    return policy
+
+
 def policy_model(mdp: TabularMDP, policy: Policy, h: int = 0) -> tuple[csr_array, Floats]:
     """Return the Markov chain and reward that a policy induces.
 
@@ -176,6 +209,7 @@ def policy_model(mdp: TabularMDP, policy: Policy, h: int = 0) -> tuple[csr_array
     """
     import scipy.sparse as sp
 
+    policy = policy_at(mdp, policy, h)
     ptr, indptr, indices, data, reward = mdp.layer(h)
     if isinstance(policy, DeterministicPolicy):
         select = policy.pair

@@ -65,6 +65,11 @@ class DeterministicPolicy:
     def __post_init__(self):
         object.__setattr__(self, "pair", validate.frozen(self.pair, np.int32, "pair"))
         object.__setattr__(self, "action", validate.frozen(self.action, np.int32, "action"))
+        if self.pair.shape != self.action.shape:
+            raise InvalidModelError(
+                f"pair has shape {self.pair.shape} and action {self.action.shape}; one of each "
+                "per state expected"
+            )
 
     @classmethod
     def from_pairs(cls, mdp: TabularMDP, pair: ArrayLike, h: int = 0) -> DeterministicPolicy:
@@ -130,10 +135,12 @@ class StochasticPolicy:
     ----------
     weight : (K,) float64
         Probability of each pair in its state.
-    state_ptr : (S+1,) int32
-        First pair of each state, as in the model.
+    state_ptr : (S+1,) int32, or (H*S+1,)
+        First pair of each state, as in the model; with kernels per step, of each step and state.
     action_id : (K,) int32
         Action of each pair, as in the model.
+    n_states : int, optional
+        Number of states S, needed with kernels per step only.
 
     Examples
     --------
@@ -147,20 +154,33 @@ class StochasticPolicy:
     weight: NDArray[np.float64]
     state_ptr: NDArray[np.int32]
     action_id: NDArray[np.int32]
+    n_states: int | None = None
 
     def __post_init__(self):
         weight = validate.frozen(self.weight, np.float64, "weight")
-        object.__setattr__(self, "weight", weight)
-        if weight.shape != self.action_id.shape:
+        ptr = validate.frozen(self.state_ptr, np.int32, "state_ptr")
+        action = validate.frozen(self.action_id, np.int32, "action_id")
+        for name, array in (("weight", weight), ("state_ptr", ptr), ("action_id", action)):
+            object.__setattr__(self, name, array)
+        if weight.shape != action.shape:
             raise InvalidModelError(
-                f"weight has shape {weight.shape}; {self.action_id.shape}, one per pair, expected"
+                f"weight has shape {weight.shape}; {action.shape}, one per pair, expected"
+            )
+        validate.pointers(ptr, weight.size, "state_ptr", "weight", strict=True)
+        if self.n_states is None:
+            object.__setattr__(self, "n_states", ptr.size - 1)
+        elif self.n_states < 1 or (ptr.size - 1) % self.n_states:
+            raise InvalidModelError(
+                f"state_ptr describes {ptr.size - 1} states, which is no multiple of "
+                f"n_states = {self.n_states}"
             )
         validate.require(
             np.isfinite(weight) & (weight >= 0),
             lambda k: f"weight[{k}] is {weight[k]}",
             "Probabilities are finite and at least 0.",
         )
-        sums = np.add.reduceat(weight, self.state_ptr[:-1])
+        with np.errstate(over="ignore"):
+            sums = np.add.reduceat(weight, ptr[:-1])
         validate.require(
             np.abs(sums - 1) <= validate.ROW_SUM_TOLERANCE,
             lambda s: f"the weights of state {s} sum to {sums[s]:.12g}",
@@ -179,21 +199,33 @@ class StochasticPolicy:
     def from_weights(cls, mdp: TabularMDP, weight: ArrayLike) -> StochasticPolicy:
         """Build from one probability per pair of `mdp`."""
         weight = validate.frozen(weight, np.float64, "weight")
-        return cls(weight, mdp.state_ptr, mdp.action_id)
+        return cls(weight, mdp.state_ptr, mdp.action_id, mdp.n_states)
+
+    def _row(self, s: Any, h: int) -> Any:
+        """Row of `state_ptr` that holds state s at step h."""
+        rows, S = self.state_ptr.size - 1, self.n_states or 1
+        if rows == S:
+            return s
+        if not 0 <= h < rows // S:
+            raise InvalidModelError(f"step {h} is outside the horizon 0..{rows // S - 1}")
+        return np.asarray(s) + h * S
 
     def probs(self, s: int, h: int = 0) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
-        """Return the admissible actions of state s and their probabilities."""
-        row = slice(self.state_ptr[s], self.state_ptr[s + 1])
-        return self.action_id[row], self.weight[row]
+        """Return the admissible actions of state s at step h and their probabilities."""
+        row = self._row(s, h)
+        pairs = slice(self.state_ptr[row], self.state_ptr[row + 1])
+        return self.action_id[pairs], self.weight[pairs]
 
     def pairs(self, s: Any, rng: np.random.Generator, h: int = 0) -> NDArray[np.int32]:
         """Draw one pair for each entry of s, by inversion of the distribution function."""
-        s = np.atleast_1d(s)
-        low, high = self.state_ptr[s], self.state_ptr[s + 1]
+        row = self._row(np.atleast_1d(s), h)
+        low, high = self.state_ptr[row], self.state_ptr[row + 1]
         cumulative = np.concatenate([[0.0], np.cumsum(self.weight)])
-        target = cumulative[low] + rng.random(s.shape) * (cumulative[high] - cumulative[low])
+        target = cumulative[low] + rng.random(row.shape) * (cumulative[high] - cumulative[low])
         k = np.searchsorted(cumulative, target, side="right") - 1
-        return np.clip(k, low, high - 1).astype(np.int32)
+        # Rounding may put the target at the end of the row: never on a pair of weight 0.
+        last = np.maximum.accumulate(np.where(self.weight > 0, np.arange(self.weight.size), 0))
+        return np.clip(k, low, last[high - 1]).astype(np.int32)
 
     def act(self, s: Any, rng: np.random.Generator, h: int = 0) -> NDArray[np.int32]:
         """Draw one action for each entry of s."""
@@ -201,6 +233,11 @@ class StochasticPolicy:
 
     def weights(self, mdp: TabularMDP, h: int = 0) -> NDArray[np.float64]:
         """Return the (K,) probabilities."""
+        if self.weight.size != mdp.n_pairs:
+            raise InvalidModelError(
+                f"the policy has {self.weight.size} pairs and the model {mdp.n_pairs}; it belongs "
+                "to another model"
+            )
         return self.weight
 
     def __repr__(self) -> str:
@@ -226,26 +263,27 @@ class MarkovPolicy:
 
     steps: tuple[DeterministicPolicy | StochasticPolicy, ...]
 
-    def _at(self, h: int) -> DeterministicPolicy | StochasticPolicy:
+    def at(self, h: int) -> DeterministicPolicy | StochasticPolicy:
+        """Return the policy of step h, or raise `InvalidModelError` outside the horizon."""
         if not 0 <= h < len(self.steps):
             raise InvalidModelError(f"step {h} is outside the horizon 0..{len(self.steps) - 1}")
         return self.steps[h]
 
     def probs(self, s: int, h: int = 0) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
         """Return the actions of state s at step h and their probabilities."""
-        return self._at(h).probs(s, h)
+        return self.at(h).probs(s, h)
 
     def act(self, s: Any, rng: np.random.Generator, h: int = 0) -> NDArray[np.int32]:
         """Draw one action for each entry of s at step h."""
-        return self._at(h).act(s, rng, h)
+        return self.at(h).act(s, rng, h)
 
     def pairs(self, s: Any, rng: np.random.Generator, h: int = 0) -> NDArray[np.int32]:
         """Draw one pair for each entry of s at step h."""
-        return self._at(h).pairs(s, rng, h)
+        return self.at(h).pairs(s, rng, h)
 
     def weights(self, mdp: TabularMDP, h: int = 0) -> NDArray[np.float64]:
         """Return the probability of each pair at step h."""
-        return self._at(h).weights(mdp, h)
+        return self.at(h).weights(mdp, h)
 
     def __repr__(self) -> str:
         return f"MarkovPolicy({len(self.steps)} steps)"

@@ -1,21 +1,25 @@
-"""Random streams, simulated trajectories, generative samples and offline data sets.
+"""Random streams, simulated episodes, generative samples and offline data sets.
 
-Everything random draws from a `numpy.random.Generator` handed in. `streams` derives independent
-generators from one root seed and a key, so that who draws first never matters.
+Episodes are drawn side by side. In each step every episode takes one uniform number for its action
+and one for its successor, whatever the policy; so two policies run from equal generators meet the
+same noise (common random numbers), and a run is determined by the seed alone.
+
+Rewards are the model's expected rewards: no noise is added to them.
 """
 
 from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mdplib import _kernels, validate
 from mdplib.errors import InvalidModelError
-from mdplib.policy import Policy
+from mdplib.offline import Counts, OfflineData, pair_visits
+from mdplib.policy import DeterministicPolicy, MarkovPolicy, Policy
 from mdplib.tabular import TabularMDP
 
 Floats = NDArray[np.float64]
@@ -23,94 +27,138 @@ Ints = NDArray[np.int32]
 
 
 class Streams(NamedTuple):
-    """Independent generators, one per purpose.
-
-    Algorithms that share `instance` and `environment` see the same problem and the same noise.
-    """
+    """Independent generators for the four uses of randomness in an experiment."""
 
     instance: np.random.Generator
-    environment: np.random.Generator
+    env: np.random.Generator
     algorithm: np.random.Generator
     evaluation: np.random.Generator
 
 
 def streams(entropy: int, *key: int | str) -> Streams:
-    """Derive the generators that belong to a key.
+    """Return the random streams of one place in a tree of experiments.
 
     Parameters
     ----------
     entropy : int
-        Root seed.
+        Root of the tree, at least 0.
     *key : int or str
-        What the streams are for, such as an experiment's name and a replicate.
+        Path in the tree, for instance the name of an experiment and the number of a replicate.
+        Integers lie in 0..2**32-1; a string stands for its CRC-32.
 
     Returns
     -------
     Streams
+        Stream i has the seed sequence of entropy `entropy` and spawn key ``(*key, i)``. Equal
+        arguments give equal streams; nothing else is shared.
+
+    Raises
+    ------
+    InvalidModelError
+        If an integer is out of range.
 
     Examples
     --------
-    >>> a, b = streams(0, "study", 1), streams(0, "study", 2)
-    >>> bool(a.instance.random() == streams(0, "study", 1).instance.random())
-    True
-    >>> bool(a.environment.random() == b.environment.random())
-    False
+    >>> a, b = streams(7, "toy", 0), streams(7, "toy", 0)
+    >>> a.env.random() == b.env.random(), a.env.random() == a.algorithm.random()
+    (True, False)
     """
-    numbers = [zlib.crc32(k.encode()) if isinstance(k, str) else int(k) for k in key]
+    spawn = [zlib.crc32(part.encode()) if isinstance(part, str) else part for part in key]
+    for i, part in enumerate(spawn):
+        if not 0 <= part < 2**32:
+            raise InvalidModelError(f"key[{i}] is {part}; an integer from 0 to 2**32 - 1 expected")
+    if entropy < 0:
+        raise InvalidModelError(f"entropy is {entropy}; at least 0 expected")
     return Streams(
         *(
-            np.random.default_rng(np.random.SeedSequence(entropy, spawn_key=(*numbers, purpose)))
-            for purpose in range(len(Streams._fields))
+            np.random.default_rng(np.random.SeedSequence(entropy, spawn_key=(*spawn, i)))
+            for i in range(len(Streams._fields))
         )
     )
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Trajectories:
-    """Simulated episodes of equal length.
+    """n episodes of equal length.
 
     Parameters
     ----------
-    states : (n, length + 1) int32
-        States visited, the last one included.
-    pairs, actions : (n, length) int32
-        State-action pairs and action identifiers.
+    states, actions, pairs : (n, length) int32
+        State, action identifier and state-action pair k of each step.
     rewards : (n, length) float64
-        Expected rewards of the pairs.
+        Expected reward of each pair.
+    final : (n,) int32
+        State reached by the last step.
+    terminal : (n,) float64
+        Terminal reward of `final` where the episodes run to the model's horizon, else 0.
+    gamma : float
+        Discount factor of the model.
     """
 
     states: Ints
-    pairs: Ints
     actions: Ints
+    pairs: Ints
     rewards: Floats
+    final: Ints
+    terminal: Floats
+    gamma: float
 
-    def returns(self, gamma: float) -> Floats:
-        """Return the (n,) discounted sums of rewards."""
-        return self.rewards @ gamma ** np.arange(self.rewards.shape[1])
+    def __post_init__(self):
+        for name in ("states", "actions", "pairs", "rewards", "final", "terminal"):
+            getattr(self, name).flags.writeable = False
+
+    @property
+    def successors(self) -> Ints:
+        """State reached by each step, (n, length)."""
+        return np.concatenate([self.states[:, 1:], self.final[:, None]], axis=1)
+
+    def returns(self, gamma: float | None = None) -> Floats:
+        """Return the discounted sum of the rewards of each episode.
+
+        Parameters
+        ----------
+        gamma : float, optional
+            Discount factor, by default the model's.
+
+        Returns
+        -------
+        (n,) float64
+            ``sum_h gamma**h r_h + gamma**length * terminal``.
+        """
+        g = self.gamma if gamma is None else gamma
+        length = self.rewards.shape[1]
+        return self.rewards @ g ** np.arange(length) + g**length * self.terminal
+
+    def __repr__(self) -> str:
+        n, length = self.states.shape
+        return f"Trajectories({n} episodes of {length} steps)"
 
 
 def rollout(
     mdp: TabularMDP,
     policy: Policy,
     n: int,
-    length: int,
+    length: int | None,
     rng: np.random.Generator,
+    *,
     start: ArrayLike | None = None,
 ) -> Trajectories:
-    """Simulate n episodes at once.
+    """Simulate n episodes of a policy.
 
     Parameters
     ----------
     mdp : TabularMDP
-        The model; with a finite horizon `length` may not exceed it.
+        The model.
     policy : Policy
-        How actions are chosen.
-    n, length : int
-        Number of episodes and of steps in each.
+        The policy; a Markov policy is asked for its step h.
+    n : int
+        Number of episodes.
+    length : int or None
+        Steps per episode, at most the horizon; None stands for the horizon.
     rng : numpy.random.Generator
-        Source of randomness.
-    start : (n,) int array, optional
-        First states; drawn from the initial law by default.
+        Source of the draws.
+    start : int or (n,) int array, optional
+        First states; by default drawn from the model's initial law.
 
     Returns
     -------
@@ -119,196 +167,193 @@ def rollout(
     Raises
     ------
     InvalidModelError
-        If there is neither an initial law nor `start`, or `length` exceeds the horizon.
+        If `length` exceeds the horizon, or there is neither `start` nor an initial law.
 
     Examples
     --------
-    >>> import numpy as np
-    >>> from mdplib import StochasticPolicy
-    >>> mdp = TabularMDP.from_dense([[[0.0, 1.0]], [[1.0, 0.0]]], [[1.0], [0.0]], 0.5)
-    >>> rng = np.random.default_rng(0)
-    >>> rollout(mdp, StochasticPolicy.uniform(mdp), 1, 3, rng, start=[0]).states
-    array([[0, 1, 0, 1]], dtype=int32)
+    >>> from mdplib import StochasticPolicy, models
+    >>> sea = models.deep_sea(5)
+    >>> rollout(sea, StochasticPolicy.uniform(sea), 100, None, np.random.default_rng(0))
+    Trajectories(100 episodes of 5 steps)
     """
-    if mdp.horizon is not None and length > mdp.horizon:
-        raise InvalidModelError(f"length is {length} and the horizon {mdp.horizon}; shorten it")
-    states = np.empty((n, length + 1), dtype=np.int32)
-    states[:, 0] = _first_states(mdp, n, rng) if start is None else np.asarray(start)
-    pairs = np.empty((n, length), dtype=np.int32)
+    length = _check_length(mdp, length)
+    s = _first_states(mdp, n, start, rng)
+    states, pairs = np.empty((n, length), np.int32), np.empty((n, length), np.int32)
     rewards = np.empty((n, length))
-    for h in range(length):
-        pairs[:, h] = policy.pairs(states[:, h], rng, h)
-        rewards[:, h] = mdp.layer(h).reward[pairs[:, h]]
-        chosen, after = pairs[:, h].copy(), np.empty(n, dtype=np.int32)
-        _kernels.simulation.successors(
-            mdp.indptr, mdp.indices, mdp.data, chosen, rng.random(n), after
-        )
-        states[:, h + 1] = after
-    return Trajectories(states, pairs, mdp.action_id[pairs], rewards)
+    weights = None
+    for step in range(length):
+        h = 0 if mdp.horizon is None else step
+        layer = mdp.layer(h)
+        for_action, for_successor = rng.random((2, n))
+        present = policy.steps[step] if isinstance(policy, MarkovPolicy) else policy
+        if isinstance(present, DeterministicPolicy):
+            k = present.pair[s]
+        else:
+            if weights is None or present is not policy or not mdp.stationary:
+                weights = np.ascontiguousarray(present.weights(mdp, h), dtype=np.float64)
+            k = _draw(layer.state_ptr, weights, s, for_action)
+        states[:, step], pairs[:, step] = s, k
+        rewards[:, step] = layer.reward[k]
+        s = layer.indices[_draw(layer.indptr, layer.data, k, for_successor)]
+    paid = np.zeros(n)
+    if mdp.terminal is not None and length == mdp.horizon:
+        paid = mdp.terminal[s]
+    return Trajectories(states, mdp.action_id[pairs], pairs, rewards, s, paid, mdp.gamma)
 
 
-def generative_counts(mdp: TabularMDP, n: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Draw n successors of every pair and count them.
+def generative_counts(mdp: TabularMDP, n: ArrayLike, rng: np.random.Generator) -> Counts:
+    """Sample n successors of every pair, independently, and count them.
 
     Parameters
     ----------
     mdp : TabularMDP
-        The model that is sampled.
-    n : int
-        Samples per state-action pair, at least 1.
+        The model.
+    n : int or (K,) int array
+        Samples per pair, at least 0.
     rng : numpy.random.Generator
-        Source of randomness.
+        Source of the draws.
 
     Returns
     -------
     (nnz,) int64
-        Count of each stored transition; those of a pair sum to n.
+        How often each stored transition was drawn: the counts of pair k are multinomial with the
+        row's probabilities divided by their sum. Transitions of probability zero count 0.
 
     Examples
     --------
-    >>> import numpy as np
-    >>> mdp = TabularMDP.from_dense([[[0.5, 0.5]], [[1.0, 0.0]]], [[1.0], [0.0]], 0.5)
-    >>> counts = generative_counts(mdp, 10, np.random.default_rng(0))
-    >>> int(counts[:2].sum()), int(counts[2])
-    (10, 10)
+    >>> from mdplib import models
+    >>> counts = generative_counts(models.forest(), 10, np.random.default_rng(0))
+    >>> np.add.reduceat(counts, models.forest().indptr[:-1])
+    array([10, 10, 10, 10, 10, 10])
     """
-    if n < 1:
-        raise InvalidModelError(f"n is {n}; at least one sample per pair expected")
-    # Binomial draws, one transition of every pair at a time: exact, and vectorised over pairs.
-    width = np.diff(mdp.indptr)
+    K = mdp.n_pairs
+    wanted = np.asarray(n)
+    if wanted.dtype.kind not in "iu" or wanted.shape not in ((), (K,)) or np.any(wanted < 0):
+        raise InvalidModelError(f"n is {n!r}; a count, or one for each of the {K} pairs, expected")
+    wanted = np.broadcast_to(wanted, K)
+    possible = np.flatnonzero(mdp.data)
+    ptr = np.searchsorted(possible, mdp.indptr)
+    size = np.diff(ptr)
     counts = np.zeros(mdp.nnz, dtype=np.int64)
-    left = np.full(mdp.n_pairs, n, dtype=np.int64)
-    mass = np.add.reduceat(mdp.data, mdp.indptr[:-1])
-    for i in range(int(width.max())):
-        rows = np.flatnonzero(width > i)
-        j = mdp.indptr[rows] + i
-        last = width[rows] == i + 1
-        share = np.divide(mdp.data[j], mass[rows], out=np.zeros(rows.size), where=mass[rows] > 0)
-        share[last] = 1.0
-        counts[j] = rng.binomial(left[rows], np.clip(share, 0.0, 1.0))
-        left[rows] -= counts[j]
-        mass[rows] = np.maximum(mass[rows] - mdp.data[j], 0.0)
+    for m in np.unique(size):
+        k = np.flatnonzero(size == m)
+        place = possible[ptr[k][:, None] + np.arange(m)]
+        p = mdp.data[place]
+        p /= p.sum(axis=1, keepdims=True)
+        counts[place] = rng.multinomial(wanted[k], p)
     return counts
 
 
 def plugin_model(mdp: TabularMDP, counts: ArrayLike) -> TabularMDP:
-    """Return the model whose transition law is the empirical one.
+    """Return the certainty-equivalent model: observed frequencies in place of probabilities.
 
     Parameters
     ----------
     mdp : TabularMDP
-        The model that was sampled; its rewards are kept.
+        Gives everything but the probabilities: rows, rewards, discount factor, horizon, labels.
     counts : (nnz,) int array
-        Count of each stored transition of `mdp`, at least one per pair.
+        How often each stored transition was seen, as from `generative_counts`.
 
     Returns
     -------
     TabularMDP
+        On the same rows; transitions never seen keep their place with probability 0.
 
     Raises
     ------
     InvalidModelError
-        If a pair was never sampled.
+        If a pair was never sampled; no row is made up for it.
 
     Examples
     --------
-    >>> mdp = TabularMDP.from_dense([[[0.5, 0.5]], [[1.0, 0.0]]], [[1.0], [0.0]], 0.5)
-    >>> plugin_model(mdp, [3, 1, 4]).data
-    array([0.75, 0.25, 1.  ])
+    >>> from mdplib import models
+    >>> plugin_model(models.forest(), [1, 3, 4, 2, 2, 4, 0, 4, 4]).data[:5]
+    array([0.25, 0.75, 1.  , 0.5 , 0.5 ])
     """
-    counts = np.asarray(counts)
-    if counts.shape != (mdp.nnz,):
-        raise InvalidModelError(f"counts has shape {counts.shape}; ({mdp.nnz},) expected")
-    total = np.add.reduceat(counts, mdp.indptr[:-1])
+    counts, visits = pair_visits(mdp, counts)
+    state, action = mdp.pair_state, mdp.action_id
     validate.require(
-        total > 0,
-        lambda k: f"pair {k} (state {mdp.pair_state[k]}, action {mdp.action_id[k]}) has no sample",
-        "Sample every pair, or leave the pair out of the model.",
+        visits > 0,
+        lambda k: f"pair {k} (s={state[k]}, a={action[k]}) was never sampled",
+        "Sample every pair, or use OfflineData.model, which has options for such pairs.",
         unit="pairs",
     )
-    return mdp.replace(data=counts / np.repeat(total, np.diff(mdp.indptr)))
-
-
-@dataclass(frozen=True, eq=False)
-class OfflineData:
-    """Transitions recorded under a behaviour policy.
-
-    Parameters
-    ----------
-    h, s, a, t : (N,) int32
-        Step, state, action and next state.
-    r : (N,) float64
-        Reward.
-    pair : (N,) int32
-        State-action pair in the model that was recorded.
-    """
-
-    h: Ints
-    s: Ints
-    a: Ints
-    r: Floats
-    t: Ints
-    pair: Ints
-
-    def __len__(self) -> int:
-        return self.s.size
-
-    def counts(self, mdp: TabularMDP) -> NDArray[np.int64]:
-        """Count each stored transition of `mdp`, the model that was recorded.
-
-        Returns
-        -------
-        (nnz,) int64
-        """
-        key = np.repeat(np.arange(mdp.n_pairs), np.diff(mdp.indptr)) * mdp.n_states + mdp.indices
-        seen = self.pair.astype(np.int64) * mdp.n_states + self.t
-        return np.bincount(np.searchsorted(key, seen), minlength=mdp.nnz)
+    return mdp.replace(data=counts / np.repeat(visits, np.diff(mdp.indptr)))
 
 
 def offline_dataset(
-    mdp: TabularMDP, behaviour: Policy, n: int, length: int, rng: np.random.Generator
+    mdp: TabularMDP,
+    behaviour: Policy,
+    n_episodes: int,
+    length: int | None,
+    rng: np.random.Generator,
+    *,
+    start: ArrayLike | None = None,
 ) -> OfflineData:
-    """Record n episodes under a behaviour policy.
+    """Collect the transitions of a behaviour policy.
 
     Parameters
     ----------
-    mdp : TabularMDP
-        The model, with an initial law.
+    mdp, n_episodes, length, rng, start
+        As in `rollout`.
     behaviour : Policy
-        How actions were chosen.
-    n, length : int
-        Number of episodes and of steps in each.
-    rng : numpy.random.Generator
-        Source of randomness.
+        The policy that collects.
 
     Returns
     -------
     OfflineData
-        n * length transitions, episode by episode.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from mdplib import StochasticPolicy
-    >>> mdp = TabularMDP.from_dense([[[0.5, 0.5]], [[1.0, 0.0]]], [[1.0], [0.0]], 0.5,
-    ...                             initial=[1.0, 0.0])
-    >>> uniform, rng = StochasticPolicy.uniform(mdp), np.random.default_rng(0)
-    >>> data = offline_dataset(mdp, uniform, n=5, length=4, rng=rng)
-    >>> len(data), int(data.counts(mdp).sum())
-    (20, 20)
+        Of ``n_episodes * length`` transitions, episode after episode.
     """
-    seen = rollout(mdp, behaviour, n, length, rng)
+    runs = rollout(mdp, behaviour, n_episodes, length, rng, start=start)
+    steps = np.arange(runs.states.shape[1], dtype=np.int32)
     return OfflineData(
-        np.tile(np.arange(length, dtype=np.int32), n),
-        seen.states[:, :-1].ravel(),
-        seen.actions.ravel(),
-        seen.rewards.ravel(),
-        seen.states[:, 1:].ravel(),
-        seen.pairs.ravel(),
+        s=runs.states.ravel(),
+        a=runs.actions.ravel(),
+        r=runs.rewards.ravel(),
+        t=runs.successors.ravel(),
+        h=np.tile(steps, n_episodes),
+        pair=runs.pairs.ravel(),
     )
 
 
-def _first_states(mdp: TabularMDP, n: int, rng: np.random.Generator) -> Ints:
-    if mdp.initial is None:
-        raise InvalidModelError("the model has no initial law; set initial= or give start=")
-    return rng.choice(mdp.n_states, size=n, p=mdp.initial / mdp.initial.sum()).astype(np.int32)
+def _check_length(mdp: TabularMDP, length: int | None) -> int:
+    """Return the number of steps of an episode."""
+    length = mdp.horizon if length is None else length
+    if length is None:
+        raise InvalidModelError("the model has no horizon; say how long the episodes are")
+    if length < 0 or (mdp.horizon is not None and length > mdp.horizon):
+        most = "" if mdp.horizon is None else f", and at most the horizon {mdp.horizon},"
+        raise InvalidModelError(f"length is {length}; at least 0{most} expected")
+    return length
+
+
+def _first_states(
+    mdp: TabularMDP, n: int, start: ArrayLike | None, rng: np.random.Generator
+) -> Ints:
+    """Return or draw the first state of each episode."""
+    if n < 1:
+        raise InvalidModelError(f"n is {n}; at least one episode expected")
+    if start is None:
+        if mdp.initial is None:
+            raise InvalidModelError(
+                "the model has no initial law; pass start, or use mdp.replace(initial=...)"
+            )
+        ptr = np.array([0, mdp.n_states], dtype=np.int32)
+        return _draw(ptr, mdp.initial, np.zeros(n, dtype=np.int32), rng.random(n))
+    s = validate.frozen(start, np.int32, "start", (0, 1))
+    if s.shape not in ((), (n,)):
+        raise InvalidModelError(f"start has shape {s.shape}; one state, or ({n},), expected")
+    s = np.array(np.broadcast_to(s, n))
+    validate.require(
+        (s >= 0) & (s < mdp.n_states),
+        lambda i: f"start[{i}] is {s[i]}, outside the states 0..{mdp.n_states - 1}",
+        "Number the states from 0.",
+    )
+    return s
+
+
+def _draw(ptr: Any, weight: Any, row: Any, uniform: Any) -> Ints:
+    """Draw one position of each row by inversion."""
+    out = np.empty(row.size, dtype=np.int32)
+    _kernels.simulation.draw(ptr, weight, np.ascontiguousarray(row), uniform, out)
+    return out

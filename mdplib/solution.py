@@ -175,11 +175,11 @@ class Solution:
             raise MdplibError("the problem has no initial law; set initial= in the model")
         lower, upper = np.atleast_2d(self.lower)[0], np.atleast_2d(self.upper)[0]
         law, n = self.initial_law, self.initial_law.size
-        slack = 2 * n * np.finfo(float).eps
+        relative, tiny = n * 2.0**-51, n * 2.0**-1073  # more than the rounding of a product
         low, high = float(law @ lower), float(law @ upper)
         return (
-            low - slack * float(law @ np.abs(lower)),
-            high + slack * float(law @ np.abs(upper)),
+            low - (relative * float(law @ np.abs(lower)) + tiny),
+            high + (relative * float(law @ np.abs(upper)) + tiny),
         )
 
     def require(self) -> Solution:
@@ -291,6 +291,7 @@ def _pack_policy(policy: Policy) -> tuple[str, dict[str, NDArray]]:
             "weight": policy.weight,
             "state_ptr": policy.state_ptr,
             "action_id": policy.action_id,
+            "n_states": np.array([policy.n_states]),
         }
     if isinstance(policy, MarkovPolicy) and all(
         isinstance(step, DeterministicPolicy) for step in policy.steps
@@ -305,6 +306,9 @@ def _unpack_policy(kind: str, arrays: Mapping[str, NDArray]) -> Policy:
     if kind == "deterministic":
         return DeterministicPolicy(arrays["pair"], arrays["action"])
     if kind == "stochastic":
-        return StochasticPolicy(arrays["weight"], arrays["state_ptr"], arrays["action_id"])
+        n_states = int(arrays["n_states"][0])
+        return StochasticPolicy(
+            arrays["weight"], arrays["state_ptr"], arrays["action_id"], n_states
+        )
     rows = zip(arrays["pair"], arrays["action"], strict=True)
     return MarkovPolicy(tuple(DeterministicPolicy(pair, action) for pair, action in rows))

@@ -116,6 +116,7 @@ class TabularMDP:
         gamma, horizon = validate.criterion(self.gamma, self.horizon)
         put("gamma", gamma)
         put("horizon", horizon)
+        put("stationary", bool(self.stationary))
         validate.pointers(self.state_ptr, self.indptr.size - 1, "state_ptr", "the pairs")
         validate.pointers(self.indptr, self.indices.size, "indptr", "indices")
         self._check_shapes()
@@ -132,7 +133,15 @@ class TabularMDP:
             validate.distribution(self.initial, self.n_states, "initial")
         put("state_labels", validate.labels(self.state_labels, self.n_states, "state_labels"))
         most = int(self.action_id.max()) + 1
-        put("action_labels", validate.labels(self.action_labels, most, "action_labels"))
+        names = validate.labels(self.action_labels, most, "action_labels", more=True)
+        put("action_labels", names)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore a pickled or copied model; its arrays are read-only again."""
+        for value in state.values():
+            if isinstance(value, np.ndarray):
+                value.flags.writeable = False
+        self.__dict__.update(state)
 
     def _check_shapes(self) -> None:
         pairs, H = self.n_pairs, self.horizon
@@ -215,9 +224,7 @@ class TabularMDP:
     def row_sum_bounds(self) -> tuple[float, float]:
         """Proven lower and upper bounds on the exact row sums of the stored probabilities."""
         sums = np.add.reduceat(self.data, self.indptr[:-1])
-        slack = 2 * self.max_successors * np.finfo(float).eps
-        if self.max_successors == 1:
-            slack = 0.0
+        slack = 0.0 if self.max_successors == 1 else self.max_successors * 2.0**-51
         return float(sums.min()) - slack, float(sums.max()) + slack
 
     @cached_property
@@ -245,7 +252,14 @@ class TabularMDP:
         -------
         Layer
             Views: pointers stay absolute, so `data` and `reward` are always the whole arrays.
+
+        Raises
+        ------
+        InvalidModelError
+            If h is outside the horizon.
         """
+        if self.horizon is not None and not 0 <= h < self.horizon:
+            raise InvalidModelError(f"step {h} is outside the horizon 0..{self.horizon - 1}")
         state_ptr, reward = self.state_ptr, self.reward
         if not self.stationary:
             state_ptr = state_ptr[h * self.n_states : (h + 1) * self.n_states + 1]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,15 +18,15 @@ INT32_LIMIT = int(np.iinfo(np.int32).max)
 
 
 def frozen(array: ArrayLike, dtype: Any, name: str, ndim: tuple[int, ...] = (1,)) -> NDArray[Any]:
-    """Return a read-only C-contiguous copy (or the same array when it already is one).
+    """Return a read-only C-contiguous copy (or the same array when nobody can write to it).
 
     Parameters
     ----------
     array : array_like
         The data.
     dtype : numpy dtype
-        Wanted type; integers are accepted for a floating type, but not the reverse, and
-        integers that do not fit are refused.
+        Wanted type; integers and booleans are accepted for a floating type, but neither
+        floats nor booleans for integers, and integers that do not fit are refused.
     name : str
         Name used in messages.
     ndim : tuple of int
@@ -46,20 +46,35 @@ def frozen(array: ArrayLike, dtype: Any, name: str, ndim: tuple[int, ...] = (1,)
         raise InvalidModelError(
             f"{name} has {given.ndim} dimensions (shape {given.shape}); {wanted} expected"
         )
-    kind = np.dtype(dtype).kind
-    if given.size and given.dtype.kind not in ("iub" if kind in "iu" else "iubf"):
-        raise InvalidModelError(f"{name} has dtype {given.dtype}; numbers of type {dtype} expected")
-    if (
-        kind in "iu"
-        and given.size
-        and not -INT32_LIMIT <= given.min() <= given.max() <= INT32_LIMIT
-    ):
-        raise InvalidModelError(f"{name} has entries beyond 2**31 - 1; the model is too large")
-    if given.dtype == dtype and given.flags.c_contiguous and not given.flags.writeable:
+    if np.ma.is_masked(array):
+        raise InvalidModelError(f"{name} has masked entries; fill or drop them")
+    wanted = np.dtype(dtype)
+    if given.size and given.dtype.kind not in ("iu" if wanted.kind == "i" else "iubf"):
+        raise InvalidModelError(
+            f"{name} has dtype {given.dtype}; numbers of type {wanted} expected. Convert it "
+            f"with np.asarray({name}, dtype=...) where that is meant"
+        )
+    if wanted.kind == "i":
+        require(
+            (given <= INT32_LIMIT) & (given >= -INT32_LIMIT),
+            lambda i: f"{name} holds {given.flat[i]} at position {i}",
+            "Indices are stored in 32 bits: at most 2**31 - 1.",
+        )
+    if given.dtype == wanted and given.flags.c_contiguous and _immutable(given):
         return given
-    copy = np.array(given, dtype=dtype, order="C", copy=True)
+    with np.errstate(over="ignore"):  # an overflow gives inf, which is refused where it matters
+        copy = np.array(given, dtype=wanted, order="C", copy=True)
     copy.flags.writeable = False
     return copy
+
+
+def _immutable(array: Any) -> bool:
+    """Whether neither the array nor the memory it is a view of can be written to."""
+    while isinstance(array, np.ndarray):
+        if array.flags.writeable:
+            return False
+        array = array.base
+    return array is None or isinstance(array, bytes)
 
 
 def require(
@@ -82,15 +97,15 @@ def require(
     unit : str
         What is counted.
     """
-    bad = np.flatnonzero(~good)
+    bad = np.flatnonzero(~np.asarray(good))
     if bad.size:
         raise InvalidModelError(
             f"{describe(int(bad[0]))}. {bad.size} of {good.size} {unit} are off. {remedy}"
         )
 
 
-def pointers(ptr: NDArray[Any], end: int, name: str, target: str) -> None:
-    """Check a CSR pointer array: starts at 0, never decreases, ends at `end`."""
+def pointers(ptr: NDArray[Any], end: int, name: str, target: str, *, strict: bool = False) -> None:
+    """Check a CSR pointer array: from 0 to `end`, never decreasing (always rising if strict)."""
     if ptr.size < 2:
         raise InvalidModelError(f"{name} has {ptr.size} entries; a model needs at least one state")
     if ptr[0] != 0 or ptr[-1] != end:
@@ -99,9 +114,15 @@ def pointers(ptr: NDArray[Any], end: int, name: str, target: str) -> None:
             f"the length of {target}"
         )
     require(
-        np.diff(ptr) >= 0,
+        ptr[1:] >= ptr[:-1],
         lambda i: f"{name} decreases from {ptr[i]} to {ptr[i + 1]} at position {i}",
         "Pointers of a compressed array never decrease.",
+    )
+    require(
+        (ptr[1:] > ptr[:-1]) | (not strict),
+        lambda i: f"{name} gives nothing to row {i}",
+        "Every row needs at least one entry.",
+        unit="rows",
     )
 
 
@@ -114,22 +135,28 @@ def distribution(p: NDArray[np.float64], size: int, name: str) -> None:
         lambda i: f"{name}[{i}] is {p[i]}",
         "Probabilities are finite and at least 0.",
     )
-    if abs(p.sum() - 1) > ROW_SUM_TOLERANCE:
+    with np.errstate(over="ignore"):
+        total = float(p.sum())
+    if abs(total - 1) > ROW_SUM_TOLERANCE:
         raise InvalidModelError(
-            f"{name} sums to {p.sum():.12g} (tolerance {ROW_SUM_TOLERANCE:g}). "
+            f"{name} sums to {total:.12g} (tolerance {ROW_SUM_TOLERANCE:g}). "
             "Divide it by its sum if the excess is rounding."
         )
 
 
-def labels(values: object, size: int, name: str) -> tuple[str, ...] | None:
-    """Return `values` as a tuple of at least `size` distinct strings, or None."""
+def labels(values: object, size: int, name: str, *, more: bool = False) -> tuple[str, ...] | None:
+    """Return `values` as a tuple of `size` (or `more`) distinct strings, or None."""
     if values is None:
         return None
-    result = tuple(str(v) for v in values)  # type: ignore[attr-defined]
-    if len(result) < size:
-        raise InvalidModelError(f"{name} has {len(result)} entries; at least {size} expected")
+    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
+        raise InvalidModelError(f"{name} is {values!r}; a sequence of {size} names expected")
+    result = tuple(str(v) for v in values)
+    if len(result) < size or (len(result) > size and not more):
+        wanted = f"at least {size}" if more else str(size)
+        raise InvalidModelError(f"{name} has {len(result)} entries; {wanted} expected")
     if len(set(result)) != len(result):
-        twice = next(v for i, v in enumerate(result) if v in result[:i])
+        seen: set[str] = set()
+        twice = next(v for v in result if v in seen or seen.add(v))
         raise InvalidModelError(f"{name} holds {twice!r} more than once; labels must be distinct")
     return result
 
@@ -143,10 +170,10 @@ def vector(x: NDArray[np.float64], size: int, name: str) -> None:
 
 def criterion(gamma: Any, horizon: Any) -> tuple[float, int | None]:
     """Check discount factor and horizon together; return them as float and int (or None)."""
-    if isinstance(gamma, bool) or not isinstance(gamma, (int, float, np.number)):
-        raise InvalidModelError(f"gamma is {gamma!r}; a number expected")
+    if isinstance(gamma, bool) or not isinstance(gamma, (int, float, np.integer, np.floating)):
+        raise InvalidModelError(f"gamma is {gamma!r}; a real number expected")
     if horizon is None:
-        if not 0 <= gamma < 1:
+        if not 0 <= gamma < 1 or float(gamma) == 1:  # the last for types wider than float
             raise InvalidModelError(
                 f"gamma is {gamma}; 0 <= gamma < 1 expected with an infinite horizon. "
                 "Set horizon=H for a finite-horizon model, where gamma may be 1."
@@ -213,7 +240,8 @@ def rows(mdp: TabularMDP) -> None:
         "Probabilities are finite and at least 0.",
         unit="transitions",
     )
-    sums = np.add.reduceat(data, mdp.indptr[:-1])
+    with np.errstate(over="ignore"):
+        sums = np.add.reduceat(data, mdp.indptr[:-1])
     require(
         np.abs(sums - 1) <= ROW_SUM_TOLERANCE,
         lambda k: f"P[{pair(k)}, :] sums to {sums[k]:.12g} (tolerance {ROW_SUM_TOLERANCE:g})",

@@ -1,22 +1,30 @@
-"""Simulation kernels on ragged state-action rows."""
+"""Sampling kernel on ragged rows.
+
+Arrays: `ptr` (R+1) delimits the rows of `weight`; only `out` is written.
+"""
 
 from mdplib._kernels.compile import kernel
 
 
 @kernel
-def successors(indptr, indices, data, pairs, uniform, out):
-    """Invert the distribution function of each pair's row at a uniform in [0, 1)."""
-    for i in range(pairs.size):
-        first, end = indptr[pairs[i]], indptr[pairs[i] + 1]
-        mass = 0.0
+def draw(ptr, weight, row, uniform, out):
+    """Write for each i a position of row ``row[i]``, drawn by inversion from ``uniform[i]``.
+
+    Position j has probability ``weight[j]`` divided by the sum of its row, up to rounding of the
+    row's partial sums; positions of weight zero are never drawn.
+    """
+    for i in range(row.size):
+        first, end = ptr[row[i]], ptr[row[i] + 1]
+        total = 0.0
         for j in range(first, end):
-            mass += data[j]
-        target = uniform[i] * mass
-        chosen, total = -1, 0.0
+            total += weight[j]
+        target = uniform[i] * total
+        chosen = first
+        partial = 0.0
         for j in range(first, end):
-            if data[j] > 0.0:
+            if weight[j] > 0.0:
                 chosen = j
-                total += data[j]
-                if target < total:
+                partial += weight[j]
+                if target < partial:
                     break
-        out[i] = indices[chosen]
+        out[i] = chosen

@@ -1,33 +1,39 @@
-"""Gymnasium environments with a transition table, both ways.
+"""Gymnasium's toy-text environments as exact models, and models as environments.
 
-Toy-text environments publish ``P[s][a] = [(probability, next state, reward, terminated), ...]``.
-A transition with ``terminated`` ends the episode, whatever the table says of the state it names:
-it is routed to one absorbing state added at the end, and its reward is kept.
+`from_gymnasium` reads the table ``P`` of an environment: ``P[s][a]`` lists tuples (probability,
+successor, reward, terminated). Whatever the table says happens after a transition with the flag
+`terminated` does not count, so all of them lead to one added state that is absorbing and pays
+nothing; the reward of the transition is kept. The time limit of an environment is not in the
+table: it is a wrapper around it, and belongs to `horizon` if it is wanted.
+
+`to_gymnasium` goes the other way. Converting back gives the same values on the original states:
+transitions into states that are absorbing and pay nothing carry the flag, so they lead to the one
+added state, which is worth 0 as well. Without such states the model comes back as it was.
 """
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mdplib.constructors import from_function
 from mdplib.errors import InvalidModelError, MissingExtraError
 from mdplib.tabular import TabularMDP
 
-try:
-    import gymnasium as gym
-except ImportError:
-    raise MissingExtraError("gym", "gymnasium") from None
+if TYPE_CHECKING:
+    import gymnasium
 
-TERMINAL = "terminal"
+    from mdplib.io.environment import TabularEnvironment
+
+Outcome = tuple[float, int, float, bool]
 
 
 def from_gymnasium(
-    env: str | gym.Env,
+    env: str | gymnasium.Env,
     gamma: float,
     *,
     horizon: int | None = None,
@@ -38,185 +44,181 @@ def from_gymnasium(
     Parameters
     ----------
     env : str or gymnasium.Env
-        Registered identifier, or an environment.
+        An id such as ``"FrozenLake-v1"``, or an environment with a table ``P``, wrapped or not.
     gamma : float
         Discount factor.
     horizon : int, optional
-        Finite horizon; the environment's own time limit is not part of its table and is ignored.
+        Finite horizon, for instance the environment's time limit.
     options : mapping, optional
-        Arguments for ``gymnasium.make`` when `env` is an identifier.
+        Arguments of `gymnasium.make`, such as ``{"is_slippery": False}``; for ids only.
 
     Returns
     -------
     TabularMDP
-        On the states of the table, in order, plus the state "terminal" if any transition ends
-        the episode. The initial law is that of the environment, if it publishes one.
+        The environment's states in their order and, if any transition terminates, one more that
+        is labelled ``terminal``. The initial law is the environment's, if it states one.
 
     Raises
     ------
     InvalidModelError
-        If the identifier is unknown or the environment has no transition table.
+        If the id is not registered or deprecated, the environment cannot be made, or it has no
+        usable table.
     MissingExtraError
-        Without gymnasium (extra ``gym``).
+        If Gymnasium is not installed.
 
     Examples
     --------
     >>> from_gymnasium("FrozenLake-v1", gamma=0.99)
     TabularMDP(65 state-action pairs on 17 states, 147 transitions, gamma=0.99)
     """
-    if isinstance(env, str):
-        made = make(env, options or {})
-        try:
-            return _from_table(made, env, gamma, horizon)
-        finally:
-            made.close()
-    return _from_table(env, str(env), gamma, horizon)
-
-
-def make(identifier: str, options: Mapping[str, Any]) -> gym.Env:
-    """Make an environment, naming near identifiers when there is none of that name."""
+    if not isinstance(env, str):
+        if options is not None:
+            raise InvalidModelError("options go with an id; this environment is made already")
+        return _read_table(env.unwrapped, gamma, horizon, repr(env))
+    made = _make(env, options or {})
     try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=".*out of date.*")  # said in the error below
-            return gym.make(identifier, **options)
-    except gym.error.DeprecatedEnv as error:
-        raise InvalidModelError(f"Gymnasium no longer ships {identifier!r}: {error}") from None
-    except gym.error.Error as error:
-        near = get_close_matches(identifier, list(gym.registry), n=3)
-        hint = f"; near: {', '.join(near)}" if near else ""
-        first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InvalidModelError(f"Gymnasium cannot make {identifier!r} ({first}){hint}") from None
+        return _read_table(made.unwrapped, gamma, horizon, env)
+    finally:
+        made.close()
 
 
-def _from_table(env: gym.Env, name: str, gamma: float, horizon: int | None) -> TabularMDP:
-    inner: Any = env.unwrapped
-    table = getattr(inner, "P", None)
-    if not isinstance(table, Mapping):
-        raise InvalidModelError(
-            f"{name} publishes no transition table P; describe it with TabularMDP.from_function"
-        )
-    S = len(table)
-    if set(table) != set(range(S)):
-        raise InvalidModelError(f"the states of {name} are not numbered 0..{S - 1}")
-    ends = any(o[3] for row in table.values() for outcomes in row.values() for o in outcomes)
+def to_gymnasium(
+    mdp: TabularMDP,
+    *,
+    time_limit: int | None = None,
+    absorbing: Sequence[int] | None = None,
+    pad: bool = False,
+) -> TabularEnvironment:
+    """Make an environment that plays a model.
 
-    def outcomes(s: int, a: int):
-        if s == S:
-            yield 1.0, S, 0.0
-            return
-        for p, t, r, terminated in table[s][a]:
-            yield float(p), S if terminated else int(t), float(r)
-
-    def actions(s: int):
-        return [0] if s == S else sorted(table[s])
-
-    labels = [str(s) for s in range(S)] + [TERMINAL] * ends
-    law = getattr(inner, "initial_state_distrib", None)
-    if law is not None:
-        law = np.append(np.asarray(law, dtype=float), [0.0] * ends)
-    return TabularMDP.from_function(
-        outcomes, actions, S + ends, gamma, horizon=horizon, initial=law, state_labels=labels
-    )
-
-
-def to_gymnasium(mdp: TabularMDP, *, time_limit: int | None = None) -> TabularEnv:
-    """Turn a stationary model into an environment.
+    It pays expected rewards. ``terminated`` is true on entering an absorbing state and only then;
+    ``truncated`` is true when the time limit is reached. The info dictionary has ``action_mask``.
 
     Parameters
     ----------
     mdp : TabularMDP
-        Stationary model with an initial law.
+        The model; it needs an initial law.
     time_limit : int, optional
-        Steps after which an episode is truncated; by default the horizon of the model, if any.
+        Steps until truncation. By default the model's horizon; without one, episodes are never
+        truncated. A finite-horizon model accepts no other.
+    absorbing : sequence of int, optional
+        States that end an episode. By default all in which every action stays for sure and pays
+        nothing at every step and at the end; only such states are accepted.
+    pad : bool
+        Let actions that are not admissible in a state act like its lowest admissible one, which
+        changes no optimal value, instead of raising.
 
     Returns
     -------
-    TabularEnv
-        With the transition table ``P`` in Gymnasium's form.
+    TabularEnvironment
 
     Raises
     ------
     InvalidModelError
-        If kernels or rewards change with the step, or there is no initial law.
+        If there is no initial law, `time_limit` contradicts the model, or a state in `absorbing` is
+        not absorbing.
+    MissingExtraError
+        If Gymnasium is not installed.
 
     Examples
     --------
-    >>> mdp = TabularMDP.from_dict({0: {0: [(1.0, 1, 5.0)]}, 1: {0: [(1.0, 1, 0.0)]}}, 0.9,
-    ...                            initial=[1.0, 0.0])
-    >>> env = to_gymnasium(mdp)
-    >>> env.reset(seed=0)[0], env.step(0)[:3]
-    (0, (1, 5.0, True))
+    >>> from mdplib import models
+    >>> env = to_gymnasium(models.forest(), time_limit=10)
+    >>> env.reset(seed=1)[0], env.step(0)[:4]
+    (0, (1, 0.0, False, False))
     """
-    return TabularEnv(mdp, time_limit)
+    _require_gymnasium()
+    from mdplib.io.environment import TabularEnvironment
+
+    return TabularEnvironment(mdp, time_limit=time_limit, absorbing=absorbing, pad=pad)
 
 
-class TabularEnv(gym.Env):
-    """A tabular model as a Gymnasium environment.
+def _require_gymnasium() -> Any:
+    try:
+        return import_module("gymnasium")
+    except ModuleNotFoundError as error:
+        if error.name != "gymnasium":
+            raise
+        raise MissingExtraError("gym", "gymnasium") from None
 
-    An episode terminates on entering a state whose every action stays there for nothing, and is
-    truncated at the time limit. ``info["action_mask"]`` marks the admissible actions; taking
-    another is an error. The random numbers are those of ``reset(seed=...)``.
 
-    Parameters
-    ----------
-    mdp : TabularMDP
-        Stationary model with an initial law.
-    time_limit : int or None
-        Steps after which an episode is truncated.
-    """
+def _make(name: str, options: Mapping[str, Any]) -> gymnasium.Env:
+    """Make an environment, or say why it cannot be made and what to try."""
+    gymnasium = _require_gymnasium()
+    module, _, plain = name.rpartition(":")
+    try:
+        if module:
+            import_module(module)
+        if plain not in gymnasium.registry:
+            raise InvalidModelError(_unknown(plain, list(gymnasium.registry)))
+        return gymnasium.make(plain, **options)
+    except (gymnasium.error.Error, ImportError, TypeError) as error:
+        raise InvalidModelError(f"{name} cannot be made: {error}") from error
 
-    metadata = {"render_modes": []}  # noqa: RUF012
 
-    def __init__(self, mdp: TabularMDP, time_limit: int | None = None):
-        if not mdp.stationary or mdp.reward.ndim == 2:
-            raise InvalidModelError("kernels or rewards change with the step; none may here")
-        if mdp.initial is None:
-            raise InvalidModelError("the model has no initial law; set initial=")
-        self.mdp = mdp
-        self.time_limit = mdp.horizon if time_limit is None else time_limit
-        self.initial_state_distrib = mdp.initial
-        self.observation_space = gym.spaces.Discrete(mdp.n_states)
-        self.action_space = gym.spaces.Discrete(int(mdp.action_id.max()) + 1)
-        self.absorbing = _absorbing(mdp)
-        self.P = {
-            s: {
-                a: [(p, t, r, bool(self.absorbing[t])) for p, t, r in outcomes]
-                for a, outcomes in actions.items()
-            }
-            for s, actions in mdp.to_dict().items()
+def _unknown(name: str, known: list[str]) -> str:
+    """Describe an id that is not registered; point at its other versions, or at near ones."""
+    stem = name.rpartition("-v")[0] or name
+    versions = [other for other in known if other.rpartition("-v")[0] == stem]
+    if versions:
+        return (
+            f"{name} is not registered with Gymnasium, or deprecated; use {' or '.join(versions)}"
+        )
+    folded = {other.lower(): other for other in known}
+    near = [folded[n] for n in get_close_matches(name.lower(), folded, n=3)]
+    hint = f"near: {', '.join(near)}" if near else "gymnasium.registry lists all ids"
+    return f"{name} is not registered with Gymnasium; {hint}"
+
+
+def _read_table(env: Any, gamma: float, horizon: int | None, name: str) -> TabularMDP:
+    table = getattr(env, "P", None)
+    if table is None:
+        raise InvalidModelError(
+            f"{name} has no transition table P. Only environments with a finite table can be read, "
+            "such as FrozenLake-v1, CliffWalking-v1 and Taxi."
+        )
+    S = len(table)
+    rows = [_row(table, s, S, name) for s in range(S)]
+    ends = any(done and p > 0 for row in rows for out in row.values() for p, _, _, done in out)
+
+    def outcomes(s: int, a: int) -> Iterable[tuple[float, Hashable, float]]:
+        if s == S:
+            return [(1.0, S, 0.0)]
+        return [(p, S if done and p > 0 else t, r) for p, t, r, done in rows[s][a]]
+
+    law = getattr(env, "initial_state_distrib", None)
+    if law is not None:
+        law = np.append(np.asarray(law, dtype=float), np.zeros(int(ends)))
+    return from_function(
+        outcomes,
+        lambda s: (0,) if s == S else rows[s],
+        S + ends,
+        gamma,
+        horizon=horizon,
+        initial=law,
+        state_labels=[*map(str, range(S)), "terminal"] if ends else None,
+    )
+
+
+def _row(table: Any, s: int, S: int, name: str) -> dict[int, list[Outcome]]:
+    """Return the entries of one state with plain types, after checking them."""
+    try:
+        actions = table[s]
+        items = actions.items() if isinstance(actions, Mapping) else enumerate(actions)
+        row = {
+            int(a): [(float(p), int(t), float(r), bool(done)) for p, t, r, done in outcomes]
+            for a, outcomes in items
         }
-        self._law, self._state, self._steps = mdp.initial / mdp.initial.sum(), 0, 0
-
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
-        """Draw the first state; see `gymnasium.Env.reset`."""
-        super().reset(seed=seed)
-        self._state = int(self.np_random.choice(self.mdp.n_states, p=self._law))
-        self._steps = 0
-        return self._state, self._info()
-
-    def step(self, action: int):
-        """Take one action; see `gymnasium.Env.step`."""
-        outcomes = self.P[self._state].get(int(action))
-        if outcomes is None:
-            raise InvalidModelError(
-                f"action {action} is not admissible in state {self._state}; "
-                f"info['action_mask'] marks those that are"
-            )
-        p = np.array([o[0] for o in outcomes])
-        _, self._state, reward, terminated = outcomes[self.np_random.choice(p.size, p=p / p.sum())]
-        self._steps += 1
-        truncated = self.time_limit is not None and self._steps >= self.time_limit
-        return self._state, reward, terminated, truncated, self._info()
-
-    def _info(self) -> dict[str, NDArray[np.int8]]:
-        mask = np.zeros(int(self.action_space.n), dtype=np.int8)  # type: ignore[attr-defined]
-        mask[self.mdp.actions(self._state)] = 1
-        return {"action_mask": mask}
-
-
-def _absorbing(mdp: TabularMDP) -> NDArray[np.bool_]:
-    """Mark the states whose every action stays there for nothing."""
-    rows, _, state, _ = mdp.to_sparse()
-    moves = np.asarray(rows.sum(axis=1)).ravel() - rows[np.arange(mdp.n_pairs), state]
-    stays = (moves == 0) & (mdp.reward == 0)
-    return np.logical_and.reduceat(stays, mdp.state_ptr[:-1])
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        raise InvalidModelError(
+            f"P[{s}] of {name} is not a table of (probability, successor, reward, terminated) "
+            f"for the states 0..{S - 1}: {error!r}"
+        ) from error
+    for a, outcomes in row.items():
+        for p, t, _, _ in outcomes:
+            if not 0 <= t < S:
+                raise InvalidModelError(
+                    f"P[{s}][{a}] of {name} leads with probability {p} to {t}, which is outside "
+                    f"the states 0..{S - 1}"
+                )
+    return row

@@ -1,198 +1,347 @@
-"""Arrays in one npz file, with a kind, a schema version and a checksum.
+"""Models and arrays in npz files that say what they hold and prove that they still hold it.
 
-Files are written beside their destination and moved there once complete, so a crash or a full
-disk never leaves half a file. Nothing is unpickled, and the sizes a file declares are compared
-with its length before any memory is taken.
+Format. An npz file (a zip of npy arrays, readable with `numpy.load`) whose member ``__head__``
+holds UTF-8 text as bytes, a JSON object with
+
+* ``format`` "mdplib", ``kind`` (what is stored), ``schema`` (its version, an integer),
+* ``head``, text whose meaning belongs to the kind,
+* ``checksum``, a BLAKE2b hash of all of the above and of every array.
+
+Arrays are numeric, C-ordered, of npy version 1.0; nothing is ever unpickled. The schema of a kind
+rises when a field is added or changes its meaning, or the fingerprint is computed differently.
+
+Reading treats a file as hostile: names, types and declared sizes are checked against the limit
+before any memory is taken, then sizes against the data, then the checksum. Writing goes to a
+temporary file in the same folder, which replaces the target once it is complete and on disk, and
+is removed on any failure.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
-import io
 import json
+import math
 import os
-import tempfile
+import re
+import secrets
+import struct
 import zipfile
-from collections.abc import Mapping
+import zlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from mdplib.errors import InvalidModelError
 from mdplib.tabular import TabularMDP
 
-KIND = "mdplib.TabularMDP"
-SCHEMA = 1
+KIND, SCHEMA = "mdplib.TabularMDP", 1
+_HEAD = "__head__"
 _ARRAYS = ("state_ptr", "indptr", "indices", "data", "reward", "action_id")
 _OPTIONAL = ("terminal", "initial")
+_MOST_MEMBERS = 256
+_BLOCK = 2**24
+_MOST_INFLATION = 1032  # of DEFLATE: 258 bytes from two bits
+_NPY = re.compile(
+    rb"\{'descr': '([<>|][biuf]\d{1,2})', 'fortran_order': (True|False), "
+    rb"'shape': \(((?:\d{1,18}, ?)*(?:\d{1,18})?)\), \} *\n"
+)
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    ValueError,
+    NotImplementedError,
+    RuntimeError,
+    OverflowError,
+)
 
 
 def save_npz(mdp: TabularMDP, path: str | Path) -> None:
-    """Write a model to an npz file, atomically.
+    """Write a model, atomically.
 
     Parameters
     ----------
     mdp : TabularMDP
-        The model.
+        The model; every field is kept.
     path : str or Path
-        Destination.
+        File to write, under exactly this name.
 
     Raises
     ------
     OSError
-        If it cannot be written; an existing file is then left as it was.
+        If the disk is full or the folder cannot be written; a file that was there is untouched.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from mdplib import models
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_npz(models.forest(), Path(folder, "forest.npz"))
+    ...     load_npz(Path(folder, "forest.npz")) == models.forest()
+    True
     """
-    names = [*_ARRAYS, *(name for name in _OPTIONAL if getattr(mdp, name) is not None)]
+    arrays = {name: getattr(mdp, name) for name in (*_ARRAYS, *_OPTIONAL)}
     head = {
-        "gamma": mdp.gamma.hex(),
+        "gamma": mdp.gamma,
         "horizon": mdp.horizon,
         "stationary": mdp.stationary,
         "state_labels": mdp.state_labels,
         "action_labels": mdp.action_labels,
+        "fingerprint": mdp.fingerprint,
     }
-    write_arrays(path, KIND, SCHEMA, json.dumps(head), {n: getattr(mdp, n) for n in names})
+    present = {name: array for name, array in arrays.items() if array is not None}
+    write_arrays(path, KIND, SCHEMA, json.dumps(head), present)
 
 
-def load_npz(path: str | Path) -> TabularMDP:
+def load_npz(path: str | Path, *, limit_gib: float = 8.0) -> TabularMDP:
     """Read a model written by `save_npz`.
 
     Parameters
     ----------
     path : str or Path
         The file.
+    limit_gib : float
+        Refuse files that declare more than this, in GiB.
 
     Returns
     -------
     TabularMDP
-        Equal, bit for bit, to the one that was written.
+        With the fingerprint of the one that was written.
 
     Raises
     ------
     InvalidModelError
-        If the file is damaged, holds something else, or has a newer schema.
+        If the file is damaged, of another kind, of a newer schema, too large, or not a model.
+    OSError
+        If it cannot be opened.
     """
-    text, arrays = read_arrays(path, KIND, SCHEMA)
+    text, arrays = read_arrays(path, KIND, SCHEMA, limit_gib=limit_gib)
     try:
-        head = json.loads(text)
-        head["gamma"] = float.fromhex(head["gamma"])
-        return TabularMDP(**arrays, **head)
-    except InvalidModelError as error:
-        raise InvalidModelError(f"{path} does not hold a valid model: {error}") from None
-    except (TypeError, ValueError, KeyError) as error:
-        raise _damaged(path, f"its fields are wrong ({error})") from None
+        head = dict(json.loads(text))
+        fingerprint = head.pop("fingerprint")
+        mdp = TabularMDP(**arrays, **head)
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+        raise _refusal(path, f"its content is not a model: {reason}") from error
+    if mdp.fingerprint != fingerprint:
+        raise _refusal(
+            path, f"the model in it has fingerprint {mdp.fingerprint}, but {fingerprint} was stored"
+        )
+    return mdp
 
 
 def write_arrays(
     path: str | Path, kind: str, schema: int, head: str, arrays: Mapping[str, NDArray[Any]]
 ) -> None:
-    """Write a text and named arrays to one npz file, atomically.
+    """Write named arrays and a text to one file, atomically.
 
     Parameters
     ----------
     path : str or Path
-        Destination.
+        File to write, under exactly this name.
     kind : str
-        What the file holds.
+        What is stored.
     schema : int
-        Version of its layout.
+        Version of the layout of that kind.
     head : str
-        Text stored beside the arrays.
-    arrays : mapping of str to array
-        The arrays; none may need pickling.
-    """
-    path = Path(path)
-    meta = {"kind": kind, "schema": schema, "checksum": _checksum(head, arrays), "head": head}
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez(file, allow_pickle=False, mdplib=np.array(json.dumps(meta)), **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
-
-
-def read_arrays(path: str | Path, kind: str, schema: int) -> tuple[str, dict[str, NDArray[Any]]]:
-    """Read a file written by `write_arrays`, checking everything that can be checked.
-
-    Returns
-    -------
-    head : str
-    arrays : dict of str to array
+        Text that belongs to the arrays, usually JSON.
+    arrays : mapping of str to numeric array
+        Written in the order of the mapping.
 
     Raises
     ------
     InvalidModelError
-        If the file is missing, damaged, of another kind, or of a newer schema.
+        If an array is not numeric or its name cannot be a file name.
+    OSError
+        If the disk is full or the folder cannot be written; a file that was there is untouched.
     """
-    path = Path(path)
+    kept = {name: np.asarray(array, order="C") for name, array in arrays.items()}
+    for name, array in kept.items():
+        if array.dtype.kind not in "biuf" or array.dtype.itemsize > 8:
+            raise InvalidModelError(f"array {name!r} has dtype {array.dtype}; numbers expected")
+        if not name.isidentifier() or name == _HEAD:
+            raise InvalidModelError(f"array name {name!r} is not an identifier; rename it")
+    about = {"format": "mdplib", "kind": kind, "schema": schema, "head": head}
+    about["checksum"] = _checksum(kind, schema, head, kept)
+    text = np.frombuffer(json.dumps(about).encode(), dtype=np.uint8)
+    with (
+        _replacing(Path(path)) as file,
+        zipfile.ZipFile(file, "w", zipfile.ZIP_STORED, allowZip64=True) as archive,
+    ):
+        for name, array in {_HEAD: text, **kept}.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, array, version=(1, 0), allow_pickle=False)
+
+
+def read_arrays(
+    path: str | Path, kind: str, schema: int, *, limit_gib: float = 8.0
+) -> tuple[str, dict[str, NDArray[Any]]]:
+    """Read a file written by `write_arrays`.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+    kind : str
+        What it should hold.
+    schema : int
+        Newest version that the caller understands.
+    limit_gib : float
+        Refuse files that declare more than this, in GiB.
+
+    Returns
+    -------
+    head : str
+        The text.
+    arrays : dict of str to array
+        The arrays.
+
+    Raises
+    ------
+    InvalidModelError
+        Naming the file, what is wrong with it, and the remedy.
+    OSError
+        If it cannot be opened.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
-            arrays = {
-                info.filename.removesuffix(".npy"): _member(archive, info)
-                for info in _checked_members(path, archive)
-            }
-        meta = json.loads(str(arrays.pop("mdplib")))
-        found = (meta["kind"], meta["schema"])
-        head, checksum = meta["head"], meta["checksum"]
+            members = _members(path, archive, limit_gib)
+            about = _about(path, _read_member(archive, members.pop(_HEAD)), kind, schema)
+            arrays = {name: _read_member(archive, info) for name, info in members.items()}
+    except InvalidModelError:
+        raise
+    except _DAMAGE as error:
+        raise _refusal(path, f"it is damaged or cut short ({error})") from error
     except OSError as error:
-        raise InvalidModelError(f"{path} cannot be read: {error.strerror or error}") from None
-    except (zipfile.BadZipFile, ValueError, KeyError, EOFError, NotImplementedError) as error:
-        raise _damaged(path, str(error) or type(error).__name__) from None
-    if found[0] != kind:
-        raise InvalidModelError(f"{path} holds a {found[0]}, not a {kind}")
-    if found[1] > schema:
-        raise InvalidModelError(
-            f"{path} has schema {found[1]} and this version reads up to {schema}; upgrade mdplib"
-        )
-    if checksum != _checksum(head, arrays):
-        raise _damaged(path, "the checksum of its content does not match")
+        if error.errno not in (None, errno.EINVAL):
+            raise
+        raise _refusal(path, f"it is damaged or cut short ({error})") from error
+    head = about["head"]
+    if about["checksum"] != _checksum(kind, about["schema"], head, arrays):
+        raise _refusal(path, "its checksum does not fit its content")
     return head, arrays
 
 
-def _checked_members(path: Path, archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
-    """Return the members after comparing declared sizes with the length of the file."""
-    length = path.stat().st_size
-    members = archive.infolist()
-    for info in members:
-        if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size:
-            raise ValueError(f"member {info.filename} is compressed; these files never are")
-    if sum(info.file_size for info in members) > length:
-        raise ValueError("its members claim more bytes than the file has")
-    return members
+def _refusal(
+    path: str | Path, reason: str, remedy: str = "Restore it from a copy, or write it anew."
+) -> InvalidModelError:
+    return InvalidModelError(f"{path} cannot be used: {reason}. {remedy}")
 
 
-def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> NDArray[Any]:
-    """Read one array, after comparing its declared shape with the bytes that are there."""
-    raw = archive.read(info)
-    stream = io.BytesIO(raw)
-    version = npy.read_magic(stream)
-    reader = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-    shape, _, dtype = reader(stream)
-    size = dtype.itemsize
-    for n in shape:
-        size *= int(n)
-    if dtype.hasobject or size != len(raw) - stream.tell():
-        raise ValueError(f"member {info.filename} does not hold the array it declares")
-    stream.seek(0)
-    return npy.read_array(stream, allow_pickle=False)
+@contextlib.contextmanager
+def _replacing(path: Path) -> Iterator[Any]:
+    """Open a temporary file that replaces `path` on success and vanishes on failure."""
+    spare = path.with_name(f".{path.name[:100]}.{secrets.token_hex(6)}.tmp")
+    try:
+        with spare.open("xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        spare.replace(path)
+    except BaseException:
+        spare.unlink(missing_ok=True)
+        raise
 
 
-def _checksum(head: str, arrays: Mapping[str, NDArray[Any]]) -> str:
-    digest = hashlib.blake2b(head.encode(), digest_size=16)
+def _checksum(kind: str, schema: int, head: str, arrays: Mapping[str, NDArray[Any]]) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    digest.update(json.dumps([kind, schema, head]).encode())
     for name in sorted(arrays):
-        array = np.ascontiguousarray(arrays[name])
-        digest.update(f"{name}{array.dtype.str}{array.shape}".encode())
-        digest.update(array.tobytes())
+        array = arrays[name]
+        digest.update(json.dumps([name, array.dtype.str, array.shape]).encode())
+        digest.update(array.reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
 
 
-def _damaged(path: str | Path, reason: str) -> InvalidModelError:
-    return InvalidModelError(f"{path} is damaged: {reason}. Write it anew from its source.")
+def _members(
+    path: str | Path, archive: zipfile.ZipFile, limit_gib: float
+) -> dict[str, zipfile.ZipInfo]:
+    """List the arrays of a file after checking every header of the zip."""
+    members: dict[str, zipfile.ZipInfo] = {}
+    for info in archive.infolist():
+        name = info.filename.removesuffix(".npy")
+        if name == info.filename or not name.isidentifier() or name in members:
+            raise _refusal(path, f"it holds {info.filename!r}, which is no array of this format")
+        if info.flag_bits & 1 or info.compress_type not in (
+            zipfile.ZIP_STORED,
+            zipfile.ZIP_DEFLATED,
+        ):
+            raise _refusal(path, f"{info.filename!r} is encrypted or compressed by other means")
+        packed = info.compress_size
+        if info.compress_type == zipfile.ZIP_STORED:
+            honest = info.file_size == packed
+        else:
+            honest = info.file_size <= _MOST_INFLATION * packed
+        if not honest:
+            raise _refusal(
+                path, f"{info.filename!r} cannot unpack from {packed} to {info.file_size} bytes"
+            )
+        members[name] = info
+        if len(members) > _MOST_MEMBERS:
+            raise _refusal(path, f"it holds more than {_MOST_MEMBERS} arrays")
+    declared = sum(info.file_size for info in members.values()) / 2**30
+    if declared > limit_gib:
+        remedy = "If the file is trusted, raise limit_gib."
+        reason = f"it unpacks to {declared:.3g} GiB, more than limit_gib={limit_gib:g}"
+        raise _refusal(path, reason, remedy)
+    if _HEAD not in members:
+        raise _refusal(
+            path,
+            "it was not written by mdplib",
+            "Load foreign arrays with numpy.load and pass them to a constructor of TabularMDP.",
+        )
+    return members
+
+
+def _about(path: str | Path, text: NDArray[Any], kind: str, schema: int) -> dict[str, Any]:
+    """Decode and check the header of the format."""
+    about = json.loads(text.tobytes().decode())
+    expected = {"format": str, "kind": str, "schema": int, "head": str, "checksum": str}
+    if not isinstance(about, dict) or any(
+        not isinstance(about.get(name), type_) for name, type_ in expected.items()
+    ):
+        raise _refusal(path, "its header is damaged")
+    if about["kind"] != kind:
+        raise _refusal(path, f"it holds a {about['kind']}, not a {kind}", "Use that one's loader.")
+    if about["schema"] > schema:
+        raise _refusal(
+            path,
+            f"it has schema {about['schema']}, and this version reads up to {schema}",
+            "Upgrade mdplib.",
+        )
+    return about
+
+
+def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> NDArray[Any]:
+    """Read one array; raise ValueError if its header and its size disagree."""
+    with archive.open(info) as opened:
+        member: Any = opened
+        start = member.read(10)
+        if start[:8] != b"\x93NUMPY\x01\x00":
+            raise ValueError(f"{info.filename} is not an npy array of version 1.0")
+        length = int.from_bytes(start[8:], "little")
+        found = _NPY.fullmatch(member.read(length))
+        if found is None:
+            raise ValueError(f"{info.filename} does not start with the header of a numeric array")
+        dtype = np.dtype(found[1].decode())
+        shape = tuple(int(n) for n in found[3].decode().split(",") if n.strip())
+        expected = info.file_size - 10 - length
+        if found[2] == b"True" or math.prod(shape) * dtype.itemsize != expected:
+            raise ValueError(f"{info.filename} declares shape {shape} but holds {expected} bytes")
+        array = np.empty(shape, dtype)
+        view = array.reshape(-1).view(np.uint8).data
+        filled = 0
+        while filled < expected:
+            got = member.readinto(view[filled : filled + _BLOCK])
+            if not got:
+                raise EOFError(f"{info.filename} ends after {filled} of {expected} bytes")
+            filled += got
+        if member.read(1):
+            raise ValueError(f"{info.filename} is longer than it declares")
+    return array

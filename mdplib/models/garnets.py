@@ -95,8 +95,12 @@ def garnet(
         cuts = np.sort(rng.random((n, b - 1)), axis=1)
         data[part] = np.diff(cuts, axis=1, prepend=0.0, append=1.0)
         reward[part] = rng.random(n)
-    arrays: Any = (state_ptr, np.arange(0, K * b + 1, b), indices.ravel(), data.ravel(), reward)
-    return TabularMDP(*arrays, action, gamma, horizon=horizon, initial=np.full(S, 1 / S))
+    indptr: Any = np.arange(0, K * b + 1, b)
+    flat = indices.ravel(), data.ravel()
+    initial = np.full(S, 1 / S)
+    return TabularMDP(
+        state_ptr, indptr, flat[0], flat[1], reward, action, gamma, horizon, initial=initial
+    )
 
 
 def _action_sets(

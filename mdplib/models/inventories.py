@@ -11,9 +11,10 @@ D has the law of a Poisson variable of mean `demand` conditioned on D <= `most`.
 part of the definition, not a correction: the tail of the Poisson law is cut off (8e-8 for a mean
 of 5 and most=20, far more than rounding), so the unconditional weights would not be a law.
 
-Row sums. The most + 1 weights are divided by their sum, so the exact sum of the stored numbers
-differs from one by less than 2*(most + 1)*2**-53; merging the demands that empty the stock rounds
-no worse. `TabularMDP.row_sum_bounds` proves the bound that the certificates use.
+Row sums. The most + 1 weights are divided by their computed sum, and the demands that empty the
+stock are merged by addition. Each of the two steps moves the exact sum of a stored row by at most
+about (most + 1)*2**-53 away from one; together less than (most + 1)*2**-51.
+`TabularMDP.row_sum_bounds` proves the bound that the certificates use.
 
 References: stochastic inventory control with lost sales, as in Puterman (1994), section 3.2.
 """

@@ -57,13 +57,17 @@ def tabulate(
     entries = np.concatenate(weights), (np.concatenate(rows), np.concatenate(columns))
     P = sp.coo_array(entries, shape=(int(rank[-1, -1]) + 1, S)).tocsr()
     P.sum_duplicates()
-    arrays: Any = (
+    action: Any = np.nonzero(available)[1]
+    return TabularMDP(
         np.concatenate([[0], np.cumsum(available.sum(axis=1))]),
-        *(P.indptr, P.indices, P.data),
+        P.indptr,
+        P.indices,
+        P.data,
         reward[available],
-        np.nonzero(available)[1],
+        action,
+        gamma,
+        **cast("dict[str, Any]", fields),
     )
-    return TabularMDP(*arrays, gamma, **cast("dict[str, Any]", fields))
 
 
 def point(n_states: int, s: int = 0) -> NDArray[np.float64]:

@@ -20,9 +20,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class _HypothesisSource:
-    """Draws recorded by hypothesis, so that examples shrink: integers to the low end, choices to
-    the first option.
-    """
+    """Draws recorded by hypothesis, which shrinks integers to `low` and choices to the first."""
 
     draw: st.DrawFn
 
