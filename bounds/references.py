@@ -1,0 +1,128 @@
+"""The literature behind the catalogue: one literal table, keys as in theorem ids."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A published source.
+
+    Attributes
+    ----------
+    authors : str
+        Initials and family names.
+    title : str
+        Title of the work.
+    venue : str
+        Journal with volume and pages, proceedings, publisher or report number.
+    year : int
+        Year of publication.
+    """
+
+    authors: str
+    title: str
+    venue: str
+    year: int
+
+    def __str__(self) -> str:
+        return f"{self.authors} ({self.year}). {self.title}. {self.venue}."
+
+
+REFERENCES: dict[str, Reference] = {
+    "agarwal2020": Reference(
+        "A. Agarwal, S. Kakade, L. F. Yang",
+        "Model-based reinforcement learning with a generative model is minimax optimal",
+        "Conference on Learning Theory, PMLR 125",
+        2020,
+    ),
+    "azar2013": Reference(
+        "M. Gheshlaghi Azar, R. Munos, H. J. Kappen",
+        "Minimax PAC bounds on the sample complexity of reinforcement learning with a generative "
+        "model",
+        "Machine Learning 91, 325-349",
+        2013,
+    ),
+    "bellman1957": Reference(
+        "R. Bellman", "Dynamic Programming", "Princeton University Press", 1957
+    ),
+    "blackwell1962": Reference(
+        "D. Blackwell",
+        "Discrete dynamic programming",
+        "Annals of Mathematical Statistics 33, 719-726",
+        1962,
+    ),
+    "denardo1967": Reference(
+        "E. V. Denardo",
+        "Contraction mappings in the theory underlying dynamic programming",
+        "SIAM Review 9, 165-177",
+        1967,
+    ),
+    "hoeffding1963": Reference(
+        "W. Hoeffding",
+        "Probability inequalities for sums of bounded random variables",
+        "Journal of the American Statistical Association 58, 13-30",
+        1963,
+    ),
+    "kakade2002": Reference(
+        "S. Kakade, J. Langford",
+        "Approximately optimal approximate reinforcement learning",
+        "International Conference on Machine Learning, 267-274",
+        2002,
+    ),
+    "kakade2003": Reference(
+        "S. M. Kakade",
+        "On the sample complexity of reinforcement learning",
+        "PhD thesis, University College London",
+        2003,
+    ),
+    "kearns1999": Reference(
+        "M. Kearns, S. Singh",
+        "Finite-sample convergence rates for Q-learning and indirect algorithms",
+        "Advances in Neural Information Processing Systems 11",
+        1999,
+    ),
+    "kearns2002": Reference(
+        "M. Kearns, S. Singh",
+        "Near-optimal reinforcement learning in polynomial time",
+        "Machine Learning 49, 209-232",
+        2002,
+    ),
+    "macqueen1966": Reference(
+        "J. MacQueen",
+        "A modified dynamic programming method for Markovian decision problems",
+        "Journal of Mathematical Analysis and Applications 14, 38-43",
+        1966,
+    ),
+    "mdplib": Reference(
+        "the authors of mdplib",
+        "Statements proved in the module that holds them",
+        "Source code of this library",
+        2026,
+    ),
+    "porteus1971": Reference(
+        "E. L. Porteus",
+        "Some bounds for discounted sequential decision processes",
+        "Management Science 18, 7-11",
+        1971,
+    ),
+    "puterman1994": Reference(
+        "M. L. Puterman",
+        "Markov Decision Processes: Discrete Stochastic Dynamic Programming",
+        "Wiley",
+        1994,
+    ),
+    "singh1994": Reference(
+        "S. P. Singh, R. C. Yee",
+        "An upper bound on the loss from approximate optimal-value functions",
+        "Machine Learning 16, 227-233",
+        1994,
+    ),
+    "williams1993": Reference(
+        "R. J. Williams, L. C. Baird",
+        "Tight performance bounds on greedy policies based on imperfect value functions",
+        "Report NU-CCS-93-14, Northeastern University",
+        1993,
+    ),
+}
