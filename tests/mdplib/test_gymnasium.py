@@ -122,7 +122,7 @@ def test_episodes_earn_the_exact_value():
         observation, _ = env.reset()
     radius = np.sqrt(np.log(2 / 1e-6) / (2 * n))  # Hoeffding: returns lie in [0, 1]
     assert abs(np.mean(total) - V) <= radius
-    ours = rollout(mdp, policy, n, 200, streams(0, "gym").environment).returns(0.9)
+    ours = rollout(mdp, policy, n, 200, streams(0, "gym").env).returns(0.9)
     assert abs(ours.mean() - V) <= radius
 
 

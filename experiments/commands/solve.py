@@ -1,0 +1,126 @@
+"""``mdplib solve``: bounds and a policy for a model from Gymnasium or from a file."""
+
+from __future__ import annotations
+
+import json
+from argparse import Namespace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import mdplib
+from experiments.engine.cells import plain
+from mdplib.errors import InvalidModelError, MdplibError, MissingExtraError
+from mdplib.policy import DeterministicPolicy, MarkovPolicy
+from mdplib.solution import Solution
+from mdplib.tabular import TabularMDP
+from solvers import solve
+
+GAMMA = 0.99
+SHOWN = 20  # states whose action is printed
+
+
+def run(options: Namespace) -> int:
+    """Solve and print; exit code 1 if the tolerance was not proven to be met."""
+    if not options.tol >= 0:
+        raise InvalidModelError(f"--tol {options.tol}: need a number of at least 0")
+    mdp = load(options.model, options.gamma, options.horizon)
+    solution = solve(mdp, options.method, tol=options.tol, time_limit=options.time_limit)
+    print(
+        json.dumps(as_json(mdp, solution), allow_nan=False) if options.json else text(mdp, solution)
+    )
+    return 0 if solution.ok else 1
+
+
+def load(name: str, gamma: float | None, horizon: int | None) -> TabularMDP:
+    """Return the model of a file or of a Gymnasium environment.
+
+    Raises
+    ------
+    MdplibError
+        If there is neither; near matches are given.
+    """
+    if Path(name).suffix == ".npz" or Path(name).exists():
+        if not Path(name).is_file():
+            raise MdplibError(f"no file {name}")
+        mdp = mdplib.read(name)
+        if not isinstance(mdp, TabularMDP):
+            raise MdplibError(f"{name} holds a {type(mdp).__name__}; a TabularMDP expected")
+        if horizon is not None:
+            mdp = mdp.replace(horizon=horizon)
+        return mdp if gamma is None else mdp.with_gamma(gamma)
+    require_known(name)
+    discount = (1.0 if horizon else GAMMA) if gamma is None else gamma
+    return mdplib.io.from_gymnasium(name, gamma=discount, horizon=horizon)
+
+
+def require_known(name: str) -> None:
+    """Raise unless Gymnasium knows an environment of that name."""
+    try:
+        import gymnasium
+    except ImportError:
+        raise MissingExtraError("gym", "gymnasium") from None
+
+    if name not in gymnasium.registry:
+        near = get_close_matches(name, gymnasium.registry, n=3, cutoff=0.5)
+        hint = f"did you mean {' or '.join(near)}?" if near else "check the spelling"
+        raise MdplibError(f"no file and no Gymnasium environment {name!r}; {hint}")
+
+
+def as_json(mdp: TabularMDP, solution: Solution) -> dict[str, Any]:
+    """Return what there is to know as plain values."""
+    low, high = solution.initial if solution.initial_law is not None else (None, None)
+    stats = solution.stats
+    return {
+        "status": solution.status.name,
+        "method": solution.provenance.solver,
+        "gap": plain(solution.gap),
+        "initial": {"lower": low, "upper": high},
+        "lower": plain(solution.lower),
+        "upper": plain(solution.upper),
+        "policy": plain(actions(solution)),
+        "n_states": mdp.n_states,
+        "n_pairs": mdp.n_pairs,
+        "gamma": mdp.gamma,
+        "horizon": mdp.horizon,
+        "stats": {"iterations": stats.iterations, "wall_s": stats.wall_s, "cpu_s": stats.cpu_s},
+    }
+
+
+def actions(solution: Solution) -> list[Any]:
+    """Return the action of each state, or of each step and state."""
+    policy = solution.policy
+    steps = policy.steps if isinstance(policy, MarkovPolicy) else (policy,)
+    table = [step.action.tolist() for step in steps if isinstance(step, DeterministicPolicy)]
+    if len(table) < len(steps):
+        raise MdplibError(f"a {type(policy).__name__} has no table of actions")
+    return table if isinstance(policy, MarkovPolicy) else table[0]
+
+
+def text(mdp: TabularMDP, solution: Solution) -> str:
+    """Return the lines for the terminal."""
+    lines = [
+        ("model", repr(mdp)),
+        ("status", f"{solution.status.name}: {solution.status.sentence}"),
+        ("method", f"{solution.provenance.solver}, {solution.stats.iterations} iterations"),
+    ]
+    if solution.initial_law is not None:
+        low, high = solution.initial
+        where = ""
+    else:
+        low, high = float(solution.lower.min()), float(solution.upper.max())
+        where = " over all states"
+    lines += [("lower", f"{low!r}{where}"), ("upper", f"{high!r}{where}")]  # no rounding: proven
+    lines += [("gap", f"{solution.gap:.3g}"), ("policy", _shown(mdp, solution))]
+    return "\n".join(f"{name:8}{value}" for name, value in lines)
+
+
+def _shown(mdp: TabularMDP, solution: Solution) -> str:
+    first = actions(solution)
+    step = ""
+    if mdp.horizon is not None:
+        first, step = first[0], " at step 0"
+    names = mdp.action_labels
+    shown = " ".join(names[a] if names else str(a) for a in first[:SHOWN])
+    more = f" … ({len(first)} states, all with --json)" if len(first) > SHOWN else ""
+    return f"{shown}{more}{step}"

@@ -1,0 +1,234 @@
+"""A page of results: ``results/index.html``, self-contained apart from the figures it links.
+
+The page is built from files alone: ``analysis.json``, figures and manifests of each experiment,
+and ``verdicts.json``. Whatever is missing is said to be missing. Every text is escaped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from experiments.engine.cells import restore
+from experiments.engine.store import open_results, read_json, write_atomic
+
+CSS = Path(__file__).with_name("report.css")
+WIDE_FIGURE = 1.9  # width over height from which a figure takes the whole row
+_TONE = {"HOLDS": "good", "agree": "good", "VIOLATED": "bad", "differs": "bad"}
+
+
+def write_report(results: Path, catalogue: dict[str, str]) -> Path:
+    """Write the page and return its path.
+
+    Parameters
+    ----------
+    results : Path
+        The results folder.
+    catalogue : dict
+        Title of each experiment by name, in the order of the page.
+
+    Returns
+    -------
+    Path
+        ``results/index.html``.
+    """
+    open_results(results)
+    path = results / "index.html"
+    write_atomic(path, page(results, catalogue).encode())
+    return path
+
+
+def page(results: Path, catalogue: dict[str, str]) -> str:
+    """Return the page as text; arguments as for `write_report`."""
+    names = list(catalogue)
+    links = "".join(f'<a href="#{escape(name)}">{escape(name)}</a>' for name in names)
+    verdicts = read_json(results / "verdicts.json")
+    body = [
+        "<h1>Results</h1>",
+        '<p class="soft">Every number below was computed by this library; the rows behind it '
+        "lie beside this page. Intervals are named where they are drawn.</p>",
+        f'<nav>{links}<a href="#theorems">theorems</a></nav>',
+        *(_experiment(results / name, name, catalogue[name]) for name in names),
+        '<h2 id="theorems">Theorems</h2>',
+        _verdicts(verdicts),
+    ]
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>mdplib: results</title><style>\n{CSS.read_text(encoding='utf-8')}</style></head>"
+        "<body>\n" + "\n".join(body) + "\n</body></html>\n"
+    )
+
+
+# ------------------------------------------------------------------ experiments
+
+
+def _experiment(folder: Path, name: str, title: str) -> str:
+    analysis = read_json(folder / "analysis.json") or {}
+    head = f'<h2 id="{escape(name)}">{escape(title)}</h2>'
+    if not analysis:
+        command = f"mdplib reproduce {name} --scale smoke"
+        return head + _empty(f"No rows yet. Compute them with {_code(command)}.")
+    cells = analysis["cells"]
+    line = (
+        f"{_code(name)}, scale {escape(analysis['scale'])}: {cells['finished']} of "
+        f"{cells['total']} cells"
+    )
+    parts = [head, f'<p class="soft">{line}.</p>', _figures(folder)]
+    if cells["finished"] < cells["total"]:
+        parts.append(_empty("The sweep is not complete: figures show the finished cells."))
+    parts += ["<h3>Claimed and measured</h3>", _claims(analysis["claims"])]
+    return "\n".join([*parts, "<h3>Provenance</h3>", _provenance(folder)])
+
+
+def _figures(folder: Path) -> str:
+    shown = []
+    for path in sorted((folder / "figures").glob("*.json")):
+        numbers, name = read_json(path) or {}, path.stem
+        base = escape(f"{folder.name}/figures/{name}")
+        wide = ' class="wide"' if numbers.get("aspect", 0) >= WIDE_FIGURE else ""
+        caption = escape(str(numbers.get("caption", "")))
+        shown.append(
+            f'<figure{wide}><a href="{base}.pdf"><img src="{base}.png" alt="{caption}" '
+            f'loading="lazy"></a><figcaption>{caption} '
+            f'<a href="{base}.pdf">PDF</a> · <a href="{base}.json">numbers</a></figcaption>'
+            "</figure>"
+        )
+    return f'<div class="figures">{"".join(shown)}</div>' if shown else _empty("No figures yet.")
+
+
+def _claims(claims: list[dict[str, Any]]) -> str:
+    if not claims:
+        return _empty("This experiment makes no claims.")
+    rows = []
+    for entry in claims:
+        claim = entry["claim"]
+        rows.append(
+            (
+                escape(claim["quantity"]),
+                escape(claim["source"]),
+                escape(f"{claim['relation']} {claim['value']:g} (± {claim['tolerance']:g})"),
+                _interval(entry["measured"]),
+                _outcome(entry["judgement"]),
+            )
+        )
+    return _table(("Quantity", "Source", "Claimed", "Measured", "Judgement"), rows)
+
+
+def _provenance(folder: Path) -> str:
+    runs = sorted((folder / "runs").glob("*.json"))
+    run = read_json(runs[-1]) if runs else None
+    if not run:
+        return _empty("No manifest.")
+    git = run.get("git")
+    commit = "not a git checkout"
+    if git:
+        commit = (git["commit"] or "no commit yet") + (
+            " with local changes" if git["dirty"] else ""
+        )
+    packages = (f"{name} {version}" for name, version in run["packages"].items() if version)
+    cells = run["cells"]
+    return _pairs(
+        [
+            ("last sweep", f"{run['started']} to {run['finished']}, {len(runs)} in all"),
+            ("executor", f"{run['executor']}, scale {run['scale']}, seed {run['seed']}"),
+            (
+                "cells",
+                f"{cells['run']} computed, {cells['reused']} reused, {cells['failed']} failed",
+            ),
+            ("machine", f"{run['platform']}, {run['cpu_count']} cores, Python {run['python']}"),
+            ("packages", ", ".join(packages)),
+            ("commit", commit),
+        ]
+    )
+
+
+# --------------------------------------------------------------------- theorems
+
+
+def _verdicts(verdicts: dict[str, Any] | None) -> str:
+    if not verdicts:
+        return _empty(f"No theorem was checked yet. Check them with {_code('mdplib check all')}.")
+    rows = []
+    for verdict in verdicts["verdicts"]:
+        controls = "<br>".join(_control(control) for control in verdict["controls"])
+        rows.append(
+            (
+                f"<strong>{_code(verdict['id'])}</strong><br>"
+                f'<span class="soft">{escape(verdict["source"])}</span>',
+                escape(verdict["statement"]),
+                _outcome(verdict["outcome"]),
+                escape(str(verdict["count"])),
+                _interval(verdict["interval"]),
+                _number(verdict["tightness"]),
+                controls or "none",
+            )
+        )
+    heads = ("Theorem", "Statement", "Outcome", "Count", "Interval", "Tightness", "Controls")
+    note = (
+        '<p class="soft">Controls: a broken copy of the statement must come out VIOLATED, an '
+        "instance outside the hypotheses NOT_APPLICABLE.</p>"
+    )
+    return note + _table(heads, rows)
+
+
+def _control(control: dict[str, Any]) -> str:
+    passed = control["outcome"] == control["wanted"]
+    mark, tone = ("✓", "good") if passed else ("✗", "bad")
+    text = f"{control['name']}: {control['outcome']}"
+    return f'<span class="{tone}">{mark}</span> {escape(text)}'
+
+
+# ----------------------------------------------------------------------- pieces
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table; its cells are HTML already. On a phone each row becomes a card."""
+    top = "".join(f'<th scope="col">{escape(head)}</th>' for head in heads)
+    body = "".join(
+        "<tr>"
+        + "".join(
+            f'<td data-label="{escape(head)}"><span>{cell}</span></td>'
+            for head, cell in zip(heads, row, strict=True)
+        )
+        + "</tr>"
+        for row in rows
+    )
+    return f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _pairs(pairs: Iterable[tuple[str, str]]) -> str:
+    lines = "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in pairs)
+    return f"<dl>{lines}</dl>"
+
+
+def _empty(html: str) -> str:
+    return f'<p class="empty">{html}</p>'
+
+
+def _code(text: str) -> str:
+    return f"<code>{escape(text)}</code>"
+
+
+def _outcome(name: str) -> str:
+    return (
+        f'<span class="outcome {_TONE.get(name, "open")}">{escape(name.replace("_", " "))}</span>'
+    )
+
+
+def _number(value: Any) -> str:
+    value = restore(value)
+    return (
+        "–" if value is None else escape(f"{value:.3g}" if isinstance(value, float) else str(value))
+    )
+
+
+def _interval(interval: dict[str, Any] | None) -> str:
+    if not interval:
+        return "–"
+    low, high = _number(interval["low"]), _number(interval["high"])
+    how = f"{100 * interval['confidence']:g} %, {interval['method']}, n = {interval['n']}"
+    middle = _number(interval["estimate"])
+    return f'{middle} [{low}, {high}]<br><span class="soft">{escape(how)}</span>'
