@@ -47,7 +47,7 @@ notebooks: $(READY)       ## check the pairing of scripts and notebooks, and exe
 	$(BIN)/python notebooks/execute.py
 
 docs: $(READY)            ## HTML pages in docs/_build
-	$(BIN)/python -m sphinx -q -W -b html docs docs/_build
+	$(BIN)/python -m sphinx -q -E -W -b html docs docs/_build
 
 bench: $(READY)           ## speed against plain references, ratios in one run
 	$(BIN)/python benchmarks/tabular.py

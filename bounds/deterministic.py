@@ -9,7 +9,10 @@ Algorithm
 ---------
 Compute both sides in floats. The excess must be at most
 
-    tolerance = allowance for rounding + sensitivity * certified gap.                       (1)
+    tolerance = rounding + sensitivity * (rounding + certified gap),                        (1)
+
+where rounding bounds the error of a computed value and sensitivity that of lhs - rhs per unit of
+error in V*.
 
 A larger excess is recomputed in `fractions.Fraction`, V* included, on instances of at most
 8 states and 40 pairs.
@@ -103,8 +106,8 @@ def sides(theorem: Theorem, instance: Instance) -> tuple[Array, Array]:
 
 def tolerance(theorem: Theorem, instance: Instance, lhs: Array, rhs: Array) -> float:
     """Return what rounding and the solver's gap may add to lhs - rhs."""
-    gap = instance.radius * float(theorem.sensitivity(instance))
-    return allowance(instance, lhs, rhs) + gap  # (1)
+    rounding = allowance(instance, lhs, rhs)
+    return rounding + float(theorem.sensitivity(instance)) * (rounding + instance.radius)  # (1)
 
 
 def largest_ratio(lhs: Array, rhs: Array, allowed: float) -> float | None:
@@ -170,7 +173,8 @@ def _recheck(theorem: Theorem, instance: Instance) -> Confirmation:
     difference: Any = lhs - rhs
     if theorem.kind == "identity":
         difference = np.abs(difference)
-    return "confirmed" if difference.max() > allowance(exact, lhs, rhs) else "refuted"
+    allowed = tolerance(theorem, exact, lhs, rhs)
+    return "confirmed" if difference.max() > allowed else "refuted"
 
 
 def judge(

@@ -40,14 +40,14 @@ from bounds.arithmetic import finite_greedy, finite_optimal, finite_policy_value
 from bounds.finite_greedy import loss_range
 from bounds.hypotheses import DELTA, DISTRIBUTION, HORIZON, SAMPLES, within
 from bounds.instance import Instance
-from bounds.plugin import broken_sampling, draw, finite_loss, gamble
+from bounds.plugin import broken_sampling, draw, estimated_value, finite_loss, gamble
 from bounds.random_models import FEW, ragged
 from bounds.theorem import Entry, Hypothesis, Scale, Theorem
 
 
 def _loss(instance: Instance) -> float:
     estimate = instance["estimate"]
-    policy = finite_greedy(estimate, instance.optimal(estimate))
+    policy = finite_greedy(estimate, estimated_value(instance))
     return float((instance.V_star[0] - finite_policy_value(instance.model, policy)[0]).max())
 
 

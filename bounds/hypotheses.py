@@ -116,12 +116,12 @@ def second_model(name: str) -> Hypothesis:
 
 
 def allowance(instance: Instance, *sizes: Array) -> float:
-    r"""Return a bound on the rounding error of both sides of a statement, and of its hypotheses.
+    r"""Return a bound on the rounding error of a value computed on the instance.
 
-    A backup of S terms has relative error at most about S u, u the unit roundoff; an evaluation
-    multiplies it by the norm 1 / (1 - gamma) of the resolvent (the number of steps, for a finite
-    horizon), and a policy computed from it once more. The same factors carry a row sum that is
-    off by rounding into the values.
+    A backup of S terms has relative error at most about S u, u the unit roundoff; evaluating a
+    policy, or iterating, multiplies it by the norm 1 / (1 - gamma) of the resolvent (the number of
+    steps, for a finite horizon). The same factors carry a row sum that is off by rounding into the
+    values.
 
     Parameters
     ----------
@@ -139,11 +139,13 @@ def allowance(instance: Instance, *sizes: Array) -> float:
     steps = amplification(model)
     models = [model, *(v for v in instance.values.values() if isinstance(v, Model))]
     arrays = [v for v in instance.values.values() if isinstance(v, np.ndarray) and v.size]
-    largest = max(float(np.abs(x).max()) for x in (*arrays, *sizes, *(m.r for m in models)))
-    magnitude = largest * steps
+    seen = max((float(np.abs(x).max()) for x in (*arrays, *sizes)), default=0.0)
+    paid = max(float(np.abs(m.r).max()) for m in models)
+    if model.horizon is not None:
+        paid = max(paid, float(np.abs(model.last).max()))
     defect = max(float(row_defect(m.P)) for m in models)
     roundoff = 0.0 if model.is_exact else 4.0 * EPS * (model.n_states + 8)
-    return (roundoff + 4.0 * defect) * magnitude * steps
+    return (roundoff + 4.0 * defect) * max(seen, paid * steps) * steps
 
 
 def amplification(model: Model) -> float:

@@ -131,25 +131,33 @@ def draw(instance: Instance, rng: np.random.Generator) -> Instance:
     Returns
     -------
     Instance
-        With the parameter "estimate".
+        With the parameters "estimate" and "V_hat", its optimal value, which is always computed
+        by this package: a solver would spend its time on thousands of tiny models.
     """
     n, model = int(instance["n"]), instance.model
     instance.optimal(model)  # known once, before copies are made
-    return instance.with_values({"estimate": model.replace(P=rng.multinomial(n, model.P) / n)})
+    estimate = model.replace(P=rng.multinomial(n, model.P) / n)
+    return instance.with_values({"estimate": estimate, "V_hat": optimal_value(estimate)})
+
+
+def estimated_value(instance: Instance) -> Array:
+    """Return the optimal value of the estimate, drawn or given."""
+    drawn = instance.values.get("V_hat")
+    return instance.optimal(instance["estimate"]) if drawn is None else drawn
 
 
 def q_error(instance: Instance) -> Any:
     """Return ||Q* - Qhat*|| of the model and its estimate."""
     model, estimate = instance.model, instance["estimate"]
     return sup_norm(
-        q_values(model, instance.V_star) - q_values(estimate, instance.optimal(estimate))
+        q_values(model, instance.V_star) - q_values(estimate, estimated_value(instance))
     )
 
 
 def policy_loss(instance: Instance) -> Any:
     """Return ||V* - V^pihat|| for the policy that is optimal in the estimate."""
     model, estimate = instance.model, instance["estimate"]
-    pair = best_pairs(estimate, q_values(estimate, instance.optimal(estimate)))
+    pair = best_pairs(estimate, q_values(estimate, estimated_value(instance)))
     return sup_norm(instance.V_star - policy_value(model, indicator(model, pair)))
 
 

@@ -91,7 +91,7 @@ class Theorem:
     trivial : callable, optional
         A bound on the left side that needs no theorem; where rhs reaches it, rhs is vacuous.
     sensitivity : callable
-        Lipschitz constant of lhs - rhs in V*: multiplies the certified gap of the solver.
+        Lipschitz constant of lhs - rhs in V*: multiplies rounding and the solver's gap.
     sample : callable, optional
         High probability and rate: ``sample(instance, rng)`` adds one draw of the data.
     delta : callable, optional

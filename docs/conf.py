@@ -4,6 +4,7 @@ from importlib.metadata import version as installed
 
 project = "mdplib"
 author = "The mdplib authors"
+copyright = "2026, the mdplib authors"
 release = installed("mdplib")
 extensions = [
     "myst_parser",
@@ -16,9 +17,24 @@ extensions = [
 myst_enable_extensions = ["dollarmath"]
 autosummary_generate = True
 autosummary_imported_members = False
+autodoc_default_options = {"members": True, "undoc-members": False}
 autodoc_typehints = "none"
 napoleon_google_docstring = False
+napoleon_use_ivar = True
 napoleon_use_rtype = False
 exclude_patterns = ["_build"]
 html_theme = "furo"
+html_theme_options = {"light_css_variables": {"code-font-size": "72%"}}  # 100 columns fit
 html_title = f"mdplib {release}"
+
+
+def show_summary_as_written(app, what, name, obj, options, lines):
+    """Keep the summary of an algorithm, with its formulas, as it is laid out in the source."""
+    start = next((i for i, line in enumerate(lines) if line.split("  ")[0] == "Problem"), None)
+    if what == "module" and start is not None:
+        lines[start:] = ["::", "", *("    " + line for line in lines[start:]), ""]
+
+
+def setup(app):
+    """Register the hook."""
+    app.connect("autodoc-process-docstring", show_summary_as_written)

@@ -161,8 +161,9 @@ def bracket_policy(mdp: TabularMDP, policy: Policy, V: ArrayLike | None = None) 
 
 def _finished(lower: Floats, upper: Floats, policy: Policy, rounding: float) -> Bracket:
     """Refuse bounds that overflowed: they would not be bounds."""
-    bad = np.argwhere(~(np.isfinite(lower) & np.isfinite(upper)))
-    if bad.size:
+    finite = np.isfinite(lower) & np.isfinite(upper)
+    if not finite.all():
+        bad = np.argwhere(~finite)
         raise InvalidModelError(
             f"the bounds at {bad[0].tolist()} overflow double precision, {len(bad)} of "
             f"{lower.size} in all; rewards or V are too large: scale them down"

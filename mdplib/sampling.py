@@ -185,7 +185,7 @@ def rollout(
         h = 0 if mdp.horizon is None else step
         layer = mdp.layer(h)
         for_action, for_successor = rng.random((2, n))
-        present = policy.steps[step] if isinstance(policy, MarkovPolicy) else policy
+        present = policy.at(step) if isinstance(policy, MarkovPolicy) else policy
         if isinstance(present, DeterministicPolicy):
             k = present.pair[s]
         else:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import Enum
 from fractions import Fraction
+from functools import cache
 from html import escape
 from importlib import metadata
 from pathlib import Path
@@ -103,6 +104,12 @@ def versions() -> dict[str, str]:
     >>> sorted(versions())
     ['mdplib', 'numba', 'numpy', 'python', 'scipy']
     """
+    return dict(_versions())
+
+
+@cache
+def _versions() -> dict[str, str]:
+    """Read the metadata once: it takes longer than a small solve."""
     found = {"python": platform.python_version()}
     for name in ("mdplib", "numpy", "scipy", "numba"):
         try:

@@ -54,7 +54,7 @@ def frozen(array: ArrayLike, dtype: Any, name: str, ndim: tuple[int, ...] = (1,)
             f"{name} has dtype {given.dtype}; numbers of type {wanted} expected. Convert it "
             f"with np.asarray({name}, dtype=...) where that is meant"
         )
-    if wanted.kind == "i":
+    if wanted.kind == "i" and not np.can_cast(given.dtype, wanted):
         require(
             (given <= INT32_LIMIT) & (given >= -INT32_LIMIT),
             lambda i: f"{name} holds {given.flat[i]} at position {i}",

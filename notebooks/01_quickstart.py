@@ -82,6 +82,17 @@ found = certificates.bracket(small, guess)
 print("gap proven by a guess:", found.gap)
 
 # %% [markdown]
+# ## A theorem, asked about this instance
+#
+# A theorem is an object with hypotheses and two sides. Its verdict says whether it holds here, how
+# tight it is, or which hypothesis fails: the guess is further than 5 from the optimal value.
+
+# %%
+instance = bounds.Instance.from_mdp(small, {"V": guess, "eps": 5.0})
+for name in ("macqueen1966:bracket", "williams1993:residual_loss", "singh1994:greedy_loss"):
+    print(bounds.catalogue.CATALOGUE[name].theorem.check(instance, solver=solvers.solve))
+
+# %% [markdown]
 # ## A problem from Gymnasium
 #
 # The transition table of the real environment is read through the real package; transitions that

@@ -226,10 +226,15 @@ def outside(
 
     NaN and infinite bounds are never accepted.
     """
-    flat = [x for row in exact for x in (row if isinstance(row, list) else [row])]
+    values = flat(exact)
     found = []
     low, high = np.ravel(lower).tolist(), np.ravel(upper).tolist()
-    for i, (a, x, b) in enumerate(zip(low, flat, high, strict=True)):
+    for i, (a, x, b) in enumerate(zip(low, values, high, strict=True)):
         if not (np.isfinite(a) and np.isfinite(b) and Fraction(a) <= x <= Fraction(b)):
             found.append((i, a, float(x), b))
     return found
+
+
+def flat(exact: Sequence[Any]) -> list[Any]:
+    """Return (S,) or (H+1, S) values as one list, row by row."""
+    return [x for row in exact for x in (row if isinstance(row, list) else [row])]

@@ -51,6 +51,18 @@ def test_algorithms_have_the_six_headings(path: Path):
         assert [h for h in HEADINGS if re.search(rf"^{h}\b", text, re.M)] == list(HEADINGS)
 
 
+def test_solvers_name_theorems_of_the_catalogue():
+    from bounds.catalogue import CATALOGUE
+
+    found = set()
+    for path in (ROOT / "solvers").rglob("*.py"):
+        for names in re.findall(r"guarantees[^=]*=\s*\(([^)]*)\)", path.read_text()):
+            for name in re.findall(r'"([^"]+)"', names):
+                found.add(name)
+    assert found
+    assert found <= set(CATALOGUE)
+
+
 def test_no_global_randomness():
     loose = re.compile(r"np\.random\.(?!default_rng|Generator|SeedSequence|PCG64|Philox)\w")
     for path in [*FILES, *(ROOT / "tests").rglob("*.py")]:

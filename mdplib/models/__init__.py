@@ -13,3 +13,5 @@ from mdplib.models.inventories import inventory as inventory
 from mdplib.models.named import NAMED as NAMED
 from mdplib.models.named import Named as Named
 from mdplib.models.queues import queue as queue
+
+__all__ = ["chain", "deep_sea", "forest", "garnet", "gridworld", "inventory", "maze", "queue"]

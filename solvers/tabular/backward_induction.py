@@ -53,4 +53,4 @@ def backward_induction(mdp: TabularMDP, *, tol: float = 1e-6) -> Solution:
     found = bracket(mdp)  # (1)
     run.trace.append((mdp.horizon, found.gap))
     status = Status.OPTIMAL if found.gap <= tol else Status.ROUNDING_LIMIT
-    return run.solution(found, status, mdp.horizon, guarantees=("puterman1994:backward",))
+    return run.solution(found, status, mdp.horizon, guarantees=("mdplib:finite_error_propagation",))

@@ -121,7 +121,7 @@ class Run:
         status: Status,
         iterations: int,
         *,
-        guarantees: tuple[str, ...] = ("macqueen1966:bounds", "porteus1971:bounds"),
+        guarantees: tuple[str, ...] = ("macqueen1966:bracket", "porteus1971:bracket"),
         **more: Any,
     ) -> Solution:
         """Assemble the `Solution` from a bracket."""

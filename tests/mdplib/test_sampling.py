@@ -493,3 +493,10 @@ def test_foreign_data_are_refused():
     finite = mdp.replace(horizon=5, reward=np.tile(mdp.reward, (5, 1)))
     with pytest.raises(InvalidModelError, match="change with the step"):
         data.model(finite)
+
+
+def test_a_markov_policy_that_is_too_short_is_refused():
+    mdp = models.chain(3)
+    short = MarkovPolicy((DeterministicPolicy.from_actions(mdp, [0, 0, 0]),))
+    with pytest.raises(InvalidModelError, match="step 1 is outside the horizon"):
+        rollout(mdp, short, 1, 2, np.random.default_rng(0))

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from mdplib.bootstrap import BootstrapMethod
 from mdplib.statistics import (
     Interval,
     bootstrap,
@@ -94,7 +95,7 @@ def test_bootstrap_mean_covers_a_skewed_law(method):
 
 def test_percentile_t_covers_better_than_percentile_for_few_replicates():
     rng = np.random.default_rng(11)
-    hits = {"percentile": 0, "percentile_t": 0}
+    hits: dict[BootstrapMethod, int] = {"percentile": 0, "percentile_t": 0}
     for _ in range(300):
         x = rng.exponential(size=8)
         for method in hits:
