@@ -72,7 +72,7 @@ def _close(instance: Instance) -> bool:
 def _instances(rng: np.random.Generator, scale: Scale) -> Iterator[Instance]:
     for i, model in enumerate(finite(rng, COUNTS[scale])):
         V_star = finite_optimal(model)
-        noise = vector(rng, *V_star.shape, scale=float(2.0 ** -rng.integers(0, 6)))
+        noise = vector(rng, *V_star.shape, scale=float(2.0 ** -rng.integers(1, 5)))
         V = np.round(V_star * 256) / 256 + noise
         eps = np.ceil(np.abs(V - V_star).max(axis=1) * 1024) / 1024
         yield Instance(model, {"V": V, "eps": eps}, f"random {i}")

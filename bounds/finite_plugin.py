@@ -67,7 +67,7 @@ def _instances(rng: np.random.Generator, scale: Scale) -> Iterator[Instance]:
     for i in range(FEW[scale]):
         model = ragged(rng, n_states=3, gamma=1.0, horizon=3)
         B = np.array([span(V) for V in finite_optimal(model)[1:]])
-        yield Instance(model, {"n": 4096, "delta": 0.05, "B": B}, f"random {i}")
+        yield Instance(model, {"n": 256, "delta": 0.05, "B": B}, f"random {i}")
 
 
 _theorem = Theorem(

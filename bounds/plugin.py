@@ -195,8 +195,8 @@ def sampled(model: Model, n: int, delta: float, label: str) -> Instance:
 
 def _sampling_instances(rng: np.random.Generator, scale: Scale) -> Iterator[Instance]:
     for i in range(FEW[scale]):
-        model = ragged(rng, n_states=3, gamma=(0.5, 0.75)[i % 2])
-        yield sampled(model, 4096, 0.05, f"random {i}")
+        model = ragged(rng, n_states=3, gamma=(0.25, 0.5)[i % 2])
+        yield sampled(model, 512, 0.05, f"random {i}")
 
 
 def loop() -> Instance:

@@ -63,7 +63,7 @@ def loss_range(instance: Instance) -> Any:
 def approximate(rng: np.random.Generator, model: Model, i: int) -> Instance:
     """Return an instance whose V is off by at most its eps; both are dyadic."""
     V_star = optimal_value(model)
-    scale = float(2.0 ** -rng.integers(0, 8))
+    scale = float(2.0 ** -rng.integers(1, 5))
     V = np.round(V_star * 256) / 256 + vector(rng, model.n_states, scale=scale)
     eps = np.ceil(sup_norm(V - V_star) * 1024) / 1024
     return Instance(model, {"V": V, "eps": float(eps)}, f"random {i}")

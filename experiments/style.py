@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLUMN, PAGE = 3.25, 6.75  # inches
+MARKERS = 10  # at most about so many per curve
 STYLE = Path(__file__).with_name("paper.mplstyle")
 Curve = dict[str, Any]
 
@@ -102,7 +103,8 @@ def band(
     """
     shape = look(number)
     curve = _numbers(x, y, label)
-    axes.plot(x, curve["estimate"], label=label, **shape)
+    every = max(1, round(len(x) / MARKERS))
+    axes.plot(x, curve["estimate"], label=label, markevery=every, **shape)
     axes.fill_between(x, curve["low"], curve["high"], color=shape["color"], alpha=0.2, lw=0)
     return curve
 
@@ -133,7 +135,9 @@ def line(
 ) -> Curve:
     """Draw a curve without uncertainty, such as a formula: thin, without markers."""
     shape = look(number)
-    axes.plot(x, y, label=label, color=shape["color"], linestyle=shape["linestyle"], lw=0.8)
+    axes.plot(
+        x, y, label=label, color=shape["color"], linestyle=shape["linestyle"], lw=0.8, marker=""
+    )
     return {"label": label, "x": list(x), "y": list(y), "interval": "none: exact"}
 
 

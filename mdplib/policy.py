@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mdplib import validate
+from mdplib import _kernels, validate
 from mdplib.errors import InvalidModelError
 
 if TYPE_CHECKING:
@@ -218,14 +218,10 @@ class StochasticPolicy:
 
     def pairs(self, s: Any, rng: np.random.Generator, h: int = 0) -> NDArray[np.int32]:
         """Draw one pair for each entry of s, by inversion of the distribution function."""
-        row = self._row(np.atleast_1d(s), h)
-        low, high = self.state_ptr[row], self.state_ptr[row + 1]
-        cumulative = np.concatenate([[0.0], np.cumsum(self.weight)])
-        target = cumulative[low] + rng.random(row.shape) * (cumulative[high] - cumulative[low])
-        k = np.searchsorted(cumulative, target, side="right") - 1
-        # Rounding may put the target at the end of the row: never on a pair of weight 0.
-        last = np.maximum.accumulate(np.where(self.weight > 0, np.arange(self.weight.size), 0))
-        return np.clip(k, low, last[high - 1]).astype(np.int32)
+        row = np.ascontiguousarray(self._row(np.atleast_1d(s), h))
+        out = np.empty(row.size, dtype=np.int32)
+        _kernels.simulation.draw(self.state_ptr, self.weight, row, rng.random(row.size), out)
+        return out
 
     def act(self, s: Any, rng: np.random.Generator, h: int = 0) -> NDArray[np.int32]:
         """Draw one action for each entry of s."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from argparse import Namespace
 
 from bounds.catalogue import CATALOGUE
-
 from experiments.catalogue import EXPERIMENTS
 from mdplib import models
 from solvers import METHODS

@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal, NamedTuple, get_args, get_type_hints
@@ -19,20 +18,12 @@ from typing import Any, Literal, NamedTuple, get_args, get_type_hints
 import numpy as np
 
 from mdplib.errors import MdplibError
+from mdplib.sampling import Streams
 
 SCHEMA = 1
 Scale = Literal["smoke", "default", "paper"]
 SCALES: tuple[Scale, ...] = get_args(Scale)
 Row = dict[str, Any]
-
-
-class Streams(NamedTuple):
-    """Independent generators for the four uses of randomness in a cell."""
-
-    instance: np.random.Generator
-    env: np.random.Generator
-    algorithm: np.random.Generator
-    evaluation: np.random.Generator
 
 
 class Finished(NamedTuple):
@@ -233,38 +224,6 @@ def key(experiment: Experiment, cell: Any) -> str:
 def keyed_cells(experiment: Experiment, scale: Scale) -> dict[str, Any]:
     """Return the cells of a scale by key, in their order; duplicates collapse."""
     return {key(experiment, cell): cell for cell in experiment.cells(scale)}
-
-
-def streams(experiment: str, seed: int, replicate: int) -> Streams:
-    """Return the generators of a replicate.
-
-    Parameters
-    ----------
-    experiment : str
-        Name of the experiment.
-    seed : int
-        Its root seed.
-    replicate : int
-        Field ``replicate`` of the cell, 0 if it has none.
-
-    Returns
-    -------
-    Streams
-        Stream i has the seed sequence of spawn key (crc32(name), replicate, i).
-
-    Examples
-    --------
-    >>> a, b = streams("toy", 7, 0), streams("toy", 7, 0)
-    >>> a.env.random() == b.env.random(), a.env.random() == b.algorithm.random()
-    (True, False)
-    """
-    spawn = zlib.crc32(experiment.encode())
-    return Streams(
-        *(
-            np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(spawn, replicate, i)))
-            for i in range(len(Streams._fields))
-        )
-    )
 
 
 def check_row(row: Any, cell: Any, *, allow_nan: bool) -> Row:

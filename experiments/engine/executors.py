@@ -30,8 +30,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, get_args
 
-from experiments.engine.cells import Experiment, Row, Streams, check_row, streams
+from experiments.engine.cells import Experiment, Row, check_row
 from mdplib.errors import MdplibError, MissingExtraError
+from mdplib.sampling import Streams, streams
 
 ExecutorName = Literal["serial", "loky", "dask"]
 EXECUTORS: tuple[ExecutorName, ...] = get_args(ExecutorName)
@@ -107,7 +108,7 @@ def perform(task: Task) -> Outcome:
     """Compute one cell; whatever it raises is returned, not lost."""
     wall, cpu = time.perf_counter(), time.process_time()
     row, error = None, ""
-    generators = streams(task.experiment, task.seed, getattr(task.cell, "replicate", 0))
+    generators = streams(task.seed, task.experiment, getattr(task.cell, "replicate", 0))
     try:
         with single_threaded():
             row = check_row(task.run(task.cell, generators), task.cell, allow_nan=task.allow_nan)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections import defaultdict
 from collections.abc import Sequence
@@ -13,14 +14,13 @@ from numpy.typing import NDArray
 
 from experiments.engine.cells import Analysis, Finished, Row
 from experiments.instances import NAMES, Name
-from experiments.plugin.bound import suboptimality_bound, trivial_bound
 from mdplib.statistics import Interval, bootstrap_mean, clopper_pearson, slope_fit
 
 Quantity = Literal["suboptimality", "value_error"]
 QUANTITIES: tuple[Quantity, ...] = get_args(Quantity)
 FIT_FROM = 100  # smallest n of the fits
-POSITIVE = 0.8  # share of non-zero runs from which a point enters a fit
 QUANTILE = 0.9  # of the runs at one n: what the fit follows
+RESOLUTION = 1e-8  # what is smaller cannot be told from zero: the tolerance of V*, and rounding
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,8 @@ def analyse(finished: Sequence[Finished]) -> Analysis:
         if min(map(len, rows.values()), default=0) < 2:
             continue
         tables[model] = table = _table(model, dict(sorted(rows.items())))
-        runs = [row["suboptimality"] > suboptimality_bound(row, n) for n in rows for row in rows[n]]
-        measured[f"exceeded/{model}"] = clopper_pearson(sum(runs), len(runs))
+        above = [row["suboptimality"] > row["bound"] for each in rows.values() for row in each]
+        measured[f"exceeded/{model}"] = clopper_pearson(sum(above), len(above), side="upper")
         for quantity, slope in table.slope.items():
             if slope is not None:
                 measured[f"slope/{quantity}/{model}"] = slope
@@ -75,7 +75,7 @@ def analyse(finished: Sequence[Finished]) -> Analysis:
 def _table(model: Name, rows: dict[int, list[Row]]) -> Table:
     rng = np.random.default_rng(zlib.crc32(model.encode()))
     samples = {
-        quantity: {n: np.array([row[quantity] for row in rows[n]]) for n in rows}
+        quantity: {n: _resolved([row[quantity] for row in rows[n]]) for n in rows}
         for quantity in QUANTITIES
     }
     fits = {quantity: _fit(samples[quantity], rng) for quantity in QUANTITIES}
@@ -86,22 +86,33 @@ def _table(model: Name, rows: dict[int, list[Row]]) -> Table:
             for quantity, sample in samples.items()
         },
         largest=[float(x.max()) for x in samples["suboptimality"].values()],
-        bound=[max(suboptimality_bound(row, n) for row in rows[n]) for n in rows],
-        trivial=max(trivial_bound(row) for each in rows.values() for row in each),
+        bound=[max(row["bound"] for row in each) for each in rows.values()],
+        trivial=max(row["range"] for each in rows.values() for row in each),
         slope={quantity: fit[0] for quantity, fit in fits.items()},
         fitted={quantity: fit[1] for quantity, fit in fits.items()},
     )
 
 
+def _resolved(values: list[float]) -> NDArray[np.float64]:
+    array = np.array(values)
+    return np.where(array > RESOLUTION, array, 0.0)
+
+
+def _quantile_is_safe(x: NDArray[np.float64]) -> bool:
+    """Tell whether the quantile of a resample is zero with probability below 1e-6 only."""
+    from scipy.special import bdtr
+
+    positive_at_most = x.size - 1 - math.ceil(QUANTILE * (x.size - 1))
+    return bool(bdtr(positive_at_most, x.size, np.mean(x > 0.0)) < 1e-6)
+
+
 def _fit(
     sample: dict[int, NDArray[np.float64]], rng: np.random.Generator
 ) -> tuple[Interval | None, list[int]]:
-    """Fit the slope of the log of the 0.9 quantile on log n, on points that are mostly positive."""
+    """Fit the slope of the log of the 0.9 quantile on log n, where that quantile is not zero."""
     full = max(x.size for x in sample.values())
     points = [
-        n
-        for n, x in sample.items()
-        if n >= FIT_FROM and x.size == full and np.mean(x > 0.0) >= POSITIVE
+        n for n, x in sample.items() if n >= FIT_FROM and x.size == full and _quantile_is_safe(x)
     ]
     if len(points) < 3:
         return None, points

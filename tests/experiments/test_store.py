@@ -20,7 +20,6 @@ from experiments.engine.cells import (
     keyed_cells,
     plain,
     restore,
-    streams,
 )
 from experiments.engine.frames import frame
 from experiments.engine.store import DamagedRowError, Store, open_results, write_atomic
@@ -95,17 +94,6 @@ def test_nan_only_where_declared():
     with pytest.raises(MdplibError, match="row\\['x'\\]\\[1\\] is NaN"):
         check_row({"x": [0.0, math.nan]}, Cell(1, "a"), allow_nan=False)
     assert check_row({"x": math.nan}, Cell(1, "a"), allow_nan=True) == {"x": {"float": "nan"}}
-
-
-def test_streams_are_independent_and_reproducible():
-    first = [g.random() for g in streams("toy", 7, 0)]
-    assert first == [g.random() for g in streams("toy", 7, 0)]
-    others = [
-        g.random()
-        for name, seed, replicate in [("toy", 7, 1), ("toy", 8, 0), ("yot", 7, 0)]
-        for g in streams(name, seed, replicate)
-    ]
-    assert len({*first, *others}) == 16
 
 
 @pytest.fixture

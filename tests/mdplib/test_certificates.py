@@ -7,6 +7,7 @@ the same checks judge the library and its mutants.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from functools import cache
 from typing import Any
 
@@ -117,7 +118,7 @@ def test_finite_horizon(mdp: TabularMDP, seed: int):
 
 @pytest.mark.parametrize("finite_horizon", [False, True])
 def test_many_models(finite_horizon: bool):
-    for i in range(150):
+    for i in range(60):
         rng = np.random.default_rng([1, i])
         mdp = random_mdp(rng, finite_horizon=finite_horizon, max_states=8, max_actions=4)
         check_all(certificates, mdp, rng)
@@ -125,8 +126,6 @@ def test_many_models(finite_horizon: bool):
 
 def test_oracles_agree_with_each_other():
     """Elimination with Fractions, FLINT, and enumeration of all policies."""
-    from fractions import Fraction
-
     for i in range(40):
         mdp = random_mdp(np.random.default_rng([2, i]), max_states=4)
         exact = oracles.optimum(mdp)
@@ -226,25 +225,21 @@ def test_the_rounding_share_is_what_remains_at_the_optimum(mdp: TabularMDP):
     assert found.gap <= 4 * found.rounding
 
 
-def test_constant_shifts_cost_nothing():
-    """MacQueen's bounds do not see a constant; the norm bound would be 1e3/(1 - gamma) wide."""
-    mdp = random_mdp(np.random.default_rng(6), max_states=6, gammas=[0.99])
-    mdp = mdp.replace(data=np.where(mdp.data > 0.5, 1.0, 0.0)) if False else mdp
+def test_constant_shifts_cost_next_to_nothing():
+    """MacQueen's bounds do not see a constant; the norm bound would be 2e5 wide."""
+    P = [[[0.5, 0.5], [1.0, 0.0]], [[0.25, 0.75], [0.0, 1.0]]]
+    mdp = TabularMDP.from_dense(P, [[1.0, 0.5], [-1.0, 2.0]], 0.99)
     V = np.array(oracles.optimum(mdp), dtype=float)
-    near, far = bracket(mdp, V).gap, bracket(mdp, V + 1024 * mdp.max_reward).gap
-    assert far <= 1e5 * near + 1e-6 * mdp.max_reward
+    assert bracket(mdp, V + 1024).gap < 1e-8
 
 
 def test_finite_horizon_gap_is_rounding_only():
     for i in range(50):
         mdp = random_mdp(np.random.default_rng([7, i]), finite_horizon=True)
         found = bracket(mdp)
-        scale = (
-            mdp.max_reward
-            + np.abs(mdp.terminal or 0 if mdp.terminal is None else mdp.terminal).max()
-        )
+        scale = mdp.max_reward + np.abs(np.asarray(mdp.terminal)).max()
         assert found.gap <= 1e-13 * scale * (mdp.horizon or 0) ** 2 + 1e-300
-        assert found.gap <= found.rounding + 1e-300
+        assert found.gap <= 2 * found.rounding
 
 
 # ------------------------------------------------------------------------ refusals
@@ -310,11 +305,7 @@ MUTANTS: dict[str, tuple[tuple[str, str], ...]] = {
         ("most + error + _SAFE * abs(most)", "most"),
     ),
     "row sums taken as one": (
-        (
-            "sums = mdp.row_sum_bounds[0] * weight_sums[0], mdp.row_sum_bounds[1] * weight_sums[1]\n"
-            "    least",
-            "sums = 1.0, 1.0\n    least",
-        ),
+        ("    least, most = float(", "    sums = 1.0, 1.0\n    least, most = float("),
     ),
     "row sums swapped": (
         ("mdp.gamma, (sums[1], sums[0]))", "mdp.gamma, (sums[0], sums[1]))"),
@@ -365,23 +356,19 @@ MUTANTS: dict[str, tuple[tuple[str, str], ...]] = {
 
 @cache
 def targets() -> tuple[tuple[TabularMDP, int], ...]:
-    """Models for the mutants: the family, and some that isolate one term."""
-    models = [
-        random_mdp(np.random.default_rng([10, i]), finite_horizon=i % 2 == 1) for i in range(60)
-    ]
-    return tuple((mdp, i) for i, mdp in enumerate(models))
+    """Models for the mutants, with the seed of their vectors."""
+    return tuple(
+        (random_mdp(np.random.default_rng([10, i]), finite_horizon=i % 2 == 1), i)
+        for i in range(40)
+    )
 
 
 @pytest.mark.parametrize("name", MUTANTS)
 def test_mutants_are_caught(name: str):
     broken: Any = mutant(certificates, *MUTANTS[name])
-    caught = 0
-    for mdp, i in targets():
-        try:
+    with pytest.raises(AssertionError):
+        for mdp, i in targets():
             check_all(broken, mdp, np.random.default_rng([11, i]))
-        except (AssertionError, InvalidModelError):
-            caught += 1
-    assert caught > 0
 
 
 def test_the_unbroken_copy_passes():
