@@ -235,7 +235,11 @@ def _finish(run: Run, values: list[list[fmpq]], policy: Any, iterations: int) ->
     found = Bracket(np.reshape(lower, shape), np.reshape(upper, shape), policy, 0.0)
     run.trace.append((iterations, 0.0))
     return run.solution(
-        found, Status.OPTIMAL, iterations, guarantees=("blackwell1962:optimality_equation",), exact=tuple(exact)
+        found,
+        Status.OPTIMAL,
+        iterations,
+        guarantees=("blackwell1962:optimality_equation",),
+        exact=tuple(exact),
     )
 
 

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mdplib import operators, validate
+from mdplib.errors import SolverError
 from mdplib.optim.lp import solve_lp
 from mdplib.policy import DeterministicPolicy
 from mdplib.solution import Solution
@@ -59,7 +60,9 @@ def linear_programming(
     -------
     Solution
         ``occupancy`` is the (K,) dual y of (2); with weights that sum to one it sums to
-        1/(1 - gamma).
+        1/(1 - gamma). Where HiGHS fails (gamma within about 1e-6 of 1, where it cannot tell
+        1 - gamma from 0) policy iteration alone proves the bounds, ``occupancy`` is None, and
+        ``provenance.options["highs"]`` says why.
 
     Raises
     ------
@@ -85,8 +88,13 @@ def linear_programming(
     run = Run("linear_programming", mdp, tol, time_limit, max_iterations, progress)
     owner = sp.csr_array((np.ones(K), mdp.pair_state, np.arange(K + 1)), shape=(K, S))
     discounted = sp.csr_array((mdp.gamma * mdp.data, mdp.indices, mdp.indptr), shape=(K, S))
-    program = solve_lp(w, sp.csr_array(owner - discounted), mdp.reward, time_limit=time_limit)
-    run.options = {"simplex_iterations": program.iterations}
+    rows = sp.csr_array(owner - discounted)
+    try:
+        program = solve_lp(w, rows, mdp.reward, time_limit=time_limit)
+    except SolverError as error:  # 1 - gamma is below its tolerances
+        run.options = {"highs": str(error)}
+        return run.iterate(np.zeros(S), howard(mdp))
+    run.options = {"highs": "optimal" if program.optimal else "time limit"}
     V = operators.evaluate_policy(mdp, _heaviest(mdp, program.dual))
     solution = run.iterate(V, howard(mdp), iterations=1)
     occupancy = np.maximum(program.dual, 0.0) if program.optimal else None

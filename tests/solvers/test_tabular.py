@@ -208,3 +208,17 @@ def test_table_is_complete():
     named = {m.module.rsplit(".", 1)[1] for m in solvers.METHODS.values()}
     assert files - {"__init__", "run"} == named
     assert all(callable(m.function) for m in solvers.METHODS.values())
+
+
+def test_linear_programming_survives_the_failure_of_its_optimiser(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    def fails(*_: object, **__: object):
+        raise SolverError("HiGHS stopped with status Unbounded")
+
+    monkeypatch.setattr("solvers.tabular.linear_programming.solve_lp", fails)
+    solution = solvers.linear_programming(two_states(0.75), tol=1e-9)
+    assert solution.ok
+    assert contains(solution, [Fraction(6), Fraction(8)])
+    assert solution.occupancy is None
+    assert "Unbounded" in solution.provenance.options["highs"]
