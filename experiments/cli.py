@@ -57,7 +57,9 @@ def _add_solve(commands: argparse._SubParsersAction) -> None:
     solve = commands.add_parser(
         "solve", help="solve a model and prove bounds on its value", description=_SOLVE
     )
-    solve.add_argument("model", help="Gymnasium id, or path of a model file (.npz)")
+    solve.add_argument(
+        "model", help="Gymnasium id, name from mdplib list, or path of a model file (.npz)"
+    )
     solve.add_argument("--gamma", type=float, help="discount factor (Gymnasium: 0.99 by default)")
     solve.add_argument("--horizon", type=int, metavar="H", help="number of steps, if finite")
     solve.add_argument("--tol", type=float, default=1e-6, help="wanted gap (default: %(default)s)")

@@ -35,6 +35,7 @@ _SYMBOLS = {
     "-": " − ",
     "*": "∗",
     "'": "′",
+    ",": ", ",
     " ": "",
 }
 _COMBINING = {r"\hat": "\u0302"}
@@ -77,7 +78,7 @@ def _render(tokens: list[str], tight: bool = False) -> str:
         elif token == r"\frac":
             above = _render(_group(rest, rest), tight)
             below = _render(_group(rest, rest), tight)
-            out.append(f"{_wrapped(above)}/{_wrapped(below)}")
+            out.append(f"{_wrapped(above)}/{_wrapped(below)}\u2009")
         elif token == r"\sqrt":
             out.append(f"√({_render(_group(rest, rest), tight)})")
         elif token == r"\mathrm":
@@ -89,11 +90,12 @@ def _render(tokens: list[str], tight: bool = False) -> str:
             out.append(_SYMBOLS[token].strip() if tight else _SYMBOLS[token])
         else:
             out.append(f"<i>{token}</i>" if token.isalpha() else escape(token))
-    return re.sub(" +", " ", "".join(out))
+    html = re.sub(" +", " ", "".join(out))
+    return re.sub(r" <sub>(.*?)</sub>", "<sub>\\1</sub>\u2009", html)  # max over, not max of
 
 
 def _group(tokens: list[str], rest: list[str]) -> list[str]:
-    """Take the next argument, a braced group or one token, off `tokens`; `rest` keeps the others."""
+    """Return the next argument, a braced group or one token; `rest` keeps what follows."""
     queue = list(tokens)
     while queue and queue[0] == " ":
         queue.pop(0)
@@ -105,7 +107,9 @@ def _group(tokens: list[str], rest: list[str]) -> list[str]:
         if depth == 0:
             break
     rest[:] = queue
-    return taken[1:-1] if taken[:1] == ["{"] else taken
+    if taken[:1] != ["{"]:
+        return taken
+    return taken[1:-1] if depth == 0 else taken[1:]
 
 
 def _wrapped(html: str) -> str:

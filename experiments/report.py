@@ -6,6 +6,7 @@ and ``verdicts.json``. Whatever is missing is said to be missing. Every text is 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
@@ -157,20 +158,18 @@ def _provenance(folder: Path) -> str:
 def _verdicts(verdicts: dict[str, Any] | None) -> str:
     if not verdicts:
         return _empty(f"No theorem was checked yet. Check them with {_code('mdplib check all')}.")
-    rows = []
-    for verdict in verdicts["verdicts"]:
-        rows.append(
-            (
-                f"<strong>{_code(verdict['id'])}</strong><br>"
-                f'<span class="soft">{escape(verdict["source"])}</span>',
-                formula_html(verdict["statement"]),
-                _outcome(verdict["outcome"]),
-                escape(str(verdict["count"])),
-                _interval(verdict["interval"]),
-                _number(verdict["tightness"]),
-                _controls(verdict["controls"]),
-            )
+    rows = [
+        (
+            f'{_breakable(verdict["id"])}<br><span class="soft">{escape(verdict["source"])}</span>',
+            formula_html(verdict["statement"]),
+            _outcome(verdict["outcome"]),
+            escape(str(verdict["count"])),
+            _interval(verdict["interval"]),
+            _number(verdict["tightness"]),
+            _controls(verdict["controls"]),
         )
+        for verdict in verdicts["verdicts"]
+    ]
     heads = ("Theorem", "Statement", "Outcome", "Count", "Interval", "Tightness", "Controls")
     note = (
         '<p class="soft">Controls: the tightest known instance must be as tight as promised, a '
@@ -215,6 +214,11 @@ def _pairs(pairs: Iterable[tuple[str, str]]) -> str:
 
 def _empty(html: str) -> str:
     return f'<p class="empty">{html}</p>'
+
+
+def _breakable(name: str) -> str:
+    """Return an identifier that a narrow column may break at its joints."""
+    return "<code>" + re.sub("([:_])", r"\1<wbr>", escape(name)) + "</code>"
 
 
 def _code(text: str) -> str:

@@ -134,10 +134,7 @@ def line(
     axes: Axes, x: Sequence[float], y: Sequence[float], *, label: str, number: int = 6
 ) -> Curve:
     """Draw a curve without uncertainty, such as a formula: thin, without markers."""
-    shape = look(number)
-    axes.plot(
-        x, y, label=label, color=shape["color"], linestyle=shape["linestyle"], lw=0.8, marker=""
-    )
+    axes.plot(x, y, label=label, **(look(number) | {"lw": 0.8, "marker": ""}))
     return {"label": label, "x": list(x), "y": list(y), "interval": "none: exact"}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -24,20 +24,25 @@ SEED = 20261122
 
 def run(options: Namespace) -> int:
     """Print one verdict per theorem; exit code 1 if one is violated or a control fails."""
-    names = selected(options.ids)
-    path = open_results(options.results) / "verdicts.json"
-    kept = {entry["id"]: entry for entry in (read_json(path) or {}).get("verdicts", ())}
     shown = []
-    for name in names:
-        found = examine(name, options.scale, options.results / "worst")
+    for found in verdicts(selected(options.ids), options.scale, options.results):
         shown.append(found)
         if not options.json:
             print(summary(found), flush=True)
-        kept[name] = found
-        write_json(path, {"verdicts": [kept[each] for each in CATALOGUE if each in kept]})
     if options.json:
         print(json.dumps(shown, indent=1, allow_nan=False, ensure_ascii=False))
     return 0 if all(map(sound, shown)) else 1
+
+
+def verdicts(names: Sequence[str], scale: Scale, results: Path) -> Iterator[dict[str, Any]]:
+    """Examine theorems one by one and keep ``verdicts.json`` up to date after each."""
+    path = open_results(results) / "verdicts.json"
+    for name in names:
+        found = examine(name, scale, results / "worst")
+        kept = {entry["id"]: entry for entry in (read_json(path) or {}).get("verdicts", ())}
+        kept[name] = found
+        write_json(path, {"verdicts": [kept[each] for each in CATALOGUE if each in kept]})
+        yield found
 
 
 def selected(ids: Sequence[str]) -> list[str]:

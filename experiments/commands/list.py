@@ -14,7 +14,7 @@ def run(options: Namespace) -> int:
     """Print experiments, solvers, models and theorems."""
     _section("experiments", EXPERIMENTS)
     _section("solvers", {name: f"{', '.join(m.requires)}; {m.cost}" for name, m in METHODS.items()})
-    _section("models", {name: _first_line(getattr(models, name)) for name in models.__all__})
+    _section("models", {name: named.title for name, named in models.NAMED.items()})
     _section(
         "theorems", {name: f"{e.theorem.kind}; {e.theorem.source}" for name, e in CATALOGUE.items()}
     )
@@ -26,7 +26,3 @@ def _section(title: str, entries: dict[str, str]) -> None:
     width = max(map(len, entries), default=0)
     for name, text in entries.items():
         print(f"  {name:{width}}  {text}")
-
-
-def _first_line(thing: object) -> str:
-    return (thing.__doc__ or "").strip().partition("\n")[0]

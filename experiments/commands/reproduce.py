@@ -1,9 +1,10 @@
-"""``mdplib reproduce``: sweep, analyse, draw, report."""
+"""``mdplib reproduce``: sweep, analyse, draw, check the theorems, report."""
 
 from __future__ import annotations
 
 import sys
 from argparse import Namespace
+from collections import Counter
 
 from experiments.catalogue import EXPERIMENTS, chosen, load
 from experiments.engine.cells import Experiment, cell_values, keyed_cells
@@ -15,7 +16,10 @@ from experiments.report import write_report
 
 
 def run(options: Namespace) -> int:
-    """Reproduce the chosen experiments; exit code 1 if a cell failed."""
+    """Reproduce the chosen experiments; exit code 1 if a cell failed or a theorem did not hold.
+
+    ``all`` checks the theorems as well.
+    """
     chosen_ones = [load(name) for name in chosen(options.experiment)]
     if options.dry_run:
         for experiment in chosen_ones:
@@ -38,8 +42,25 @@ def run(options: Namespace) -> int:
         failed += len(tally.failed)
         for claim in publish(experiment, options.scale, options.results)["claims"]:
             print(f"  {claim['judgement']:8} {claim['claim']['quantity']}")
+    if options.experiment == "all":
+        failed += _check_theorems(options)
     print(f"report: {write_report(options.results, EXPERIMENTS)}")
     return 1 if failed else 0
+
+
+def _check_theorems(options: Namespace) -> int:
+    """Examine the catalogue and return how many theorems or controls came out wrong."""
+    from experiments.commands import check
+
+    outcomes, bad = Counter[str](), 0
+    for found in check.verdicts(check.selected(["all"]), options.scale, options.results):
+        outcomes[found["outcome"]] += 1
+        if not check.sound(found):
+            bad += 1
+            print(check.summary(found))
+    counts = ", ".join(f"{number} {outcome}" for outcome, number in sorted(outcomes.items()))
+    print(f"theorems: {counts}; {bad} unsound")
+    return bad
 
 
 def _say(text: str) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import mdplib
 from experiments.engine.cells import plain
+from mdplib import models
 from mdplib.errors import InvalidModelError, MdplibError, MissingExtraError
 from mdplib.policy import DeterministicPolicy, MarkovPolicy
 from mdplib.solution import Solution
@@ -33,7 +34,7 @@ def run(options: Namespace) -> int:
 
 
 def load(name: str, gamma: float | None, horizon: int | None) -> TabularMDP:
-    """Return the model of a file or of a Gymnasium environment.
+    """Return the model of a file, of `mdplib.models.NAMED`, or of a Gymnasium environment.
 
     Raises
     ------
@@ -49,6 +50,9 @@ def load(name: str, gamma: float | None, horizon: int | None) -> TabularMDP:
         if horizon is not None:
             mdp = mdp.replace(horizon=horizon)
         return mdp if gamma is None else mdp.with_gamma(gamma)
+    if name in models.NAMED:
+        mdp = models.NAMED[name](gamma)
+        return mdp if horizon is None else mdp.replace(horizon=horizon)
     require_known(name)
     discount = (1.0 if horizon else GAMMA) if gamma is None else gamma
     return mdplib.io.from_gymnasium(name, gamma=discount, horizon=horizon)
@@ -62,9 +66,9 @@ def require_known(name: str) -> None:
         raise MissingExtraError("gym", "gymnasium") from None
 
     if name not in gymnasium.registry:
-        near = get_close_matches(name, gymnasium.registry, n=3, cutoff=0.5)
-        hint = f"did you mean {' or '.join(near)}?" if near else "check the spelling"
-        raise MdplibError(f"no file and no Gymnasium environment {name!r}; {hint}")
+        near = get_close_matches(name, [*gymnasium.registry, *models.NAMED], n=3, cutoff=0.5)
+        hint = f"did you mean {' or '.join(near)}?" if near else "mdplib list names the models"
+        raise MdplibError(f"no file, model or Gymnasium environment {name!r}; {hint}")
 
 
 def as_json(mdp: TabularMDP, solution: Solution) -> dict[str, Any]:

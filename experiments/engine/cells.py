@@ -13,6 +13,7 @@ import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import cache
 from typing import Any, Literal, NamedTuple, get_args, get_type_hints
 
 import numpy as np
@@ -184,7 +185,7 @@ def cell_values(cell: Any) -> Row:
     kind = type(cell)
     if not getattr(kind, "__dataclass_params__", None) or not kind.__dataclass_params__.frozen:
         raise MdplibError(f"a cell is a frozen dataclass, not a {kind.__name__}")
-    hints, values = get_type_hints(kind), {}
+    hints, values = _hints(kind), {}
     for field in fields(cell):
         value = getattr(cell, field.name)
         if hints[field.name] is float and type(value) is int:
@@ -192,6 +193,11 @@ def cell_values(cell: Any) -> Row:
         where = f"{kind.__name__}.{field.name}"
         values[field.name] = plain(value, where, allow_nan=False)
     return values
+
+
+@cache
+def _hints(kind: type) -> dict[str, Any]:
+    return get_type_hints(kind)
 
 
 def address(experiment: Experiment, cell: Any) -> Row:

@@ -4,19 +4,16 @@ from pathlib import Path
 
 from experiments.catalogue import EXPERIMENTS
 from experiments.engine.cells import Experiment
-from experiments.plugin.analyse import analyse
-from experiments.plugin.cells import cells
-from experiments.plugin.figures import draw
-from experiments.plugin.run import run
+from experiments.plugin import analyse, cells, figures, run
 
 EXPERIMENT = Experiment(
     name="plugin",
     title=EXPERIMENTS["plugin"],
     epoch=1,
     seed=20261122,
-    cells=cells,
-    run=run,
-    analyse=analyse,
-    draw=draw,
+    cells=cells.cells,
+    run=run.run,
+    analyse=analyse.analyse,
+    draw=figures.draw,
     expected=str(Path(__file__).with_name("expected.toml")),
 )

@@ -65,7 +65,7 @@ def analyse(finished: Sequence[Finished]) -> Analysis:
             continue
         tables[model] = table = _table(model, dict(sorted(rows.items())))
         above = [row["suboptimality"] > row["bound"] for each in rows.values() for row in each]
-        measured[f"exceeded/{model}"] = clopper_pearson(sum(above), len(above), side="upper")
+        measured[f"exceeded/{model}"] = clopper_pearson(sum(above), len(above), 0.9)
         for quantity, slope in table.slope.items():
             if slope is not None:
                 measured[f"slope/{quantity}/{model}"] = slope

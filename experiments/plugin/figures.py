@@ -7,17 +7,14 @@ from typing import TYPE_CHECKING
 
 from experiments.engine.cells import Analysis, Drawing
 from experiments.instances import TITLES
-from experiments.plugin.analyse import FIT_FROM, POSITIVE, QUANTITIES, Table
+from experiments.plugin.analyse import FIT_FROM, QUANTITIES, Table
 from experiments.plugin.cells import DELTA, GAMMA
 from experiments.style import PAGE, Curve, band, bars, line, panels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-LABELS: dict[str, str] = {
-    "suboptimality": "policy: max (V* − V of the plug-in policy)",
-    "value_error": "value: max |V* − optimal value of the plug-in model|",
-}
+LABELS = {"suboptimality": "policy suboptimality", "value_error": "value error"}
 
 
 def draw(analysis: Analysis) -> Iterator[Drawing]:
@@ -61,7 +58,7 @@ def _panel(axes: Axes, table: Table) -> list[Curve]:
         band(axes, n, mean, label="mean, 95 %", number=0),
         line(axes, n, [table.largest[i] for i in shown], label="largest run", number=1),
     ]
-    floor = min((i.low for i in mean if i.low > 0.0), default=None)
+    floor = min((i.estimate for i in mean), default=None)
     axes.set_ylim(bottom=None if floor is None else 0.5 * floor)
     return curves
 
@@ -78,7 +75,7 @@ def slopes(analysis: Analysis) -> Drawing:
             if table.slope[quantity] is not None
         ]
         places = [at + 0.16 * (2 * number - 1) for at, _ in found]
-        label = "value error" if quantity == "value_error" else "policy suboptimality"
+        label = LABELS[quantity]
         if found:
             curves.append(bars(axes, places, [s for _, s in found], label=label, number=number))
     axes.axhline(-0.5, color="black", lw=0.8, ls="-", zorder=0)
@@ -95,14 +92,13 @@ def slopes(analysis: Analysis) -> Drawing:
     axes.set_xticks(range(len(tables)), [TITLES[model] for model in tables])
     axes.set_xlim(-0.5, len(tables) - 0.5)
     axes.set_ylabel("slope in log-log scale")
-    axes.legend(loc="best")
+    figure.legend(loc="outside lower center", ncols=2)
     caption = (
         "Slope of the 0.9 quantile over the runs against n, with 95 % bootstrap interval over "
-        f"runs. Fitted from n = {FIT_FROM}, on points where at least {POSITIVE:.0%} of the runs "
-        "are not exactly zero. The bounds promise −1/2 or steeper; a value estimate cannot be "
-        "steeper in the limit, a policy can. "
-        + "; ".join(f"{name}: {text}" for name, text in LABELS.items())
-        + "."
+        f"runs. Fitted from n = {FIT_FROM}, while the quantile is positive; missing where fewer "
+        "than three such n are left. The bounds promise −1/2 or steeper; a value estimate "
+        "cannot be steeper in the limit, a policy can. Policy: max (V* − value of the plug-in "
+        "policy). Value: max |V* − optimal value of the empirical model|."
     )
     fitted = {model: table.fitted for model, table in tables.items()}
     return Drawing("2-slopes", figure, {"caption": caption, "curves": curves, "fitted": fitted})

@@ -4,19 +4,16 @@ from pathlib import Path
 
 from experiments.catalogue import EXPERIMENTS
 from experiments.engine.cells import Experiment
-from experiments.sweeps.analyse import analyse
-from experiments.sweeps.cells import cells
-from experiments.sweeps.figures import draw
-from experiments.sweeps.run import run
+from experiments.sweeps import analyse, cells, figures, run
 
 EXPERIMENT = Experiment(
     name="sweeps",
     title=EXPERIMENTS["sweeps"],
     epoch=1,
     seed=20261122,
-    cells=cells,
-    run=run,
-    analyse=analyse,
-    draw=draw,
+    cells=cells.cells,
+    run=run.run,
+    analyse=analyse.analyse,
+    draw=figures.draw,
     expected=str(Path(__file__).with_name("expected.toml")),
 )

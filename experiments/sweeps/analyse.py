@@ -130,11 +130,12 @@ def _measured(model: Name, rows: dict[str, list[Row]]) -> dict[str, Interval]:
         )
         for row in jacobi
     )
-    measured = {f"above_apriori/{model}": clopper_pearson(above, len(jacobi))}
+    measured = {f"above_apriori/{model}": clopper_pearson(above, len(jacobi), 0.9)}
     steps = {s: np.array([iterations_to(r, TOLERANCE) for r in found]) for s, found in rows.items()}
     if len(jacobi) > 1 and all(np.isfinite(x).all() for x in steps.values()):
         rng = np.random.default_rng(zlib.crc32(model.encode()))
         apart = paired_difference(steps["gauss_seidel"], steps["value_iteration"], rng)
         measured[f"gauss_seidel_minus_jacobi/{model}"] = apart
-        measured[f"policy_iterations/{model}"] = bootstrap_mean(steps["policy_iteration"], rng)
+        fewer = paired_difference(steps["policy_iteration"], steps["value_iteration"], rng)
+        measured[f"policy_minus_value_iteration/{model}"] = fewer
     return measured
