@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from argparse import Namespace
 from difflib import get_close_matches
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -83,12 +84,24 @@ def as_json(mdp: TabularMDP, solution: Solution) -> dict[str, Any]:
         "lower": plain(solution.lower),
         "upper": plain(solution.upper),
         "policy": plain(actions(solution)),
+        "exact": None if solution.exact is None else [fraction(x) for x in solution.exact],
         "n_states": mdp.n_states,
         "n_pairs": mdp.n_pairs,
         "gamma": mdp.gamma,
         "horizon": mdp.horizon,
         "stats": {"iterations": stats.iterations, "wall_s": stats.wall_s, "cpu_s": stats.cpu_s},
     }
+
+
+def fraction(x: Fraction) -> str:
+    """Write a fraction as ``0x.../0x...``: its decimal digits may be beyond Python's limit.
+
+    Examples
+    --------
+    >>> fraction(Fraction(-1, 16))
+    '-0x1/0x10'
+    """
+    return f"{x.numerator:#x}/{x.denominator:#x}"
 
 
 def actions(solution: Solution) -> list[Any]:
