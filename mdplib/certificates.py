@@ -219,7 +219,7 @@ def _finite_horizon(
     sums = mdp.row_sum_bounds[0] * weight_sums[0], mdp.row_sum_bounds[1] * weight_sums[1]
     lower, upper = np.empty((H + 1, mdp.n_states)), np.empty((H + 1, mdp.n_states))
     lower[H] = upper[H] = terminal
-    owed = 0.0
+    owed = most = 0.0
     for h in range(H - 1, -1, -1):
         if h == H - 1:
             after = terminal
@@ -236,7 +236,8 @@ def _finite_horizon(
         lower[h] = TV + (below - slack)  # (3)
         upper[h] = TV + (above + slack)  # (3)
         owed = mdp.gamma * owed + 2 * slack
-    return lower, upper, owed
+        most = max(most, owed)
+    return lower, upper, most
 
 
 def _weight_sums(mdp: TabularMDP, policy: Policy, h: int) -> tuple[float, float]:

@@ -218,10 +218,13 @@ class StochasticPolicy:
 
     def pairs(self, s: Any, rng: np.random.Generator, h: int = 0) -> NDArray[np.int32]:
         """Draw one pair for each entry of s, by inversion of the distribution function."""
-        row = np.ascontiguousarray(self._row(np.atleast_1d(s), h))
+        s = np.atleast_1d(s)
+        if s.size and not 0 <= s.min() <= s.max() < (self.n_states or 1):
+            raise InvalidModelError(f"a state is outside 0..{(self.n_states or 1) - 1}")
+        row = np.ascontiguousarray(self._row(s.ravel(), h))
         out = np.empty(row.size, dtype=np.int32)
         _kernels.simulation.draw(self.state_ptr, self.weight, row, rng.random(row.size), out)
-        return out
+        return out.reshape(s.shape)
 
     def act(self, s: Any, rng: np.random.Generator, h: int = 0) -> NDArray[np.int32]:
         """Draw one action for each entry of s."""

@@ -58,6 +58,8 @@ def check_model(mdp: TabularMDP) -> None:
     _check_frozen(mdp)
     _check_row_sums(mdp)
     _check_layers(mdp)
+    changed = mdp.replace(reward=np.where(mdp.reward == 0, 1.0, mdp.reward / 2))
+    _check(changed != mdp, mdp, "models with different rewards have equal fingerprints")
     for name, twin in (
         ("pickle", pickle.loads(pickle.dumps(mdp))),
         ("copy.deepcopy", copy.deepcopy(mdp)),
@@ -66,8 +68,6 @@ def check_model(mdp: TabularMDP) -> None:
     ):
         _check(twin.fingerprint == mdp.fingerprint, mdp, f"{name} changes the fingerprint")
         _check_frozen(twin)
-    changed = mdp.replace(reward=np.where(mdp.reward == 0, 1.0, mdp.reward / 2))
-    _check(changed != mdp, mdp, "models with different rewards have equal fingerprints")
     plain = without_zeros(mdp)
     for name, convert in _CONVERSIONS.items():
         twin = convert(mdp)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -18,6 +18,12 @@ except ImportError:
 T = TypeVar("T")
 
 
+@st.composite
+def _one(draw: st.DrawFn, make: Callable[[family.Source], T]) -> T:
+    """Draw one thing in a span of its own, which hypothesis can delete."""
+    return make(_HypothesisSource(draw))
+
+
 @dataclass(frozen=True)
 class _HypothesisSource:
     """Draws recorded by hypothesis, which shrinks integers to `low` and choices to the first."""
@@ -29,6 +35,13 @@ class _HypothesisSource:
 
     def choice(self, options: Sequence[T]) -> T:
         return options[self.draw(st.integers(0, len(options) - 1))]
+
+    def several(self, low: int, high: int, make: Callable[[family.Source], T]) -> list[T]:
+        # "One more?" before each, so that any one can be deleted; `st.lists` is far slower here.
+        made: list[T] = []
+        while len(made) < low or (len(made) < high and self.integer(0, 3)):
+            made.append(self.draw(_one(make)))
+        return made
 
 
 @st.composite

@@ -154,9 +154,14 @@ def test_row_sums_off_by_the_tolerance_with_gamma_near_one():
                     check_optimum(bracket, mdp, V, exact)
 
 
+def one_state(p: float, r: float, gamma: float) -> TabularMDP:
+    """A self-loop whose only probability is p."""
+    return TabularMDP.from_dense([[[p]]], [[r]], gamma)
+
+
 def test_gamma_times_row_sum_of_one_is_refused():
     """Beyond it the value is infinite, and no vector proves anything."""
-    mdp = TabularMDP([0, 1], [0, 1], [0], [1 + 5e-10], [0.0], [0], 1 - 1e-10)
+    mdp = one_state(1 + 5e-10, 0.0, 1 - 1e-10)
     for V in ([0.0], [1.0], [-1.0], [1e200]):
         with pytest.raises(InvalidModelError, match="is not below 1; lower gamma"):
             bracket(mdp, V)
@@ -176,7 +181,7 @@ def test_gamma_next_to_one(power: int):
 def test_room_that_nearly_cancels():
     """1 - gamma and the excess of the row sum agree to all their digits."""
     for delta in (2.0**-52, 2.0**-51, 2.0**-40, 2.0**-31):
-        mdp = TabularMDP([0, 1], [0, 1], [0], [1 + delta], [1.0], [0], 1 - delta)
+        mdp = one_state(1 + delta, 1.0, 1 - delta)
         exact = oracles.optimum(mdp)
         for V in ([0.0], [1.0], [-1e9], [float(exact[0])]):  # type: ignore[arg-type]
             check_optimum(bracket, mdp, V, exact)
@@ -363,15 +368,17 @@ def targets() -> tuple[tuple[TabularMDP, int], ...]:
     )
 
 
+def check_targets(module: Any) -> None:
+    for mdp, i in targets():
+        check_all(module, mdp, np.random.default_rng([11, i]))
+
+
 @pytest.mark.parametrize("name", MUTANTS)
 def test_mutants_are_caught(name: str):
     broken: Any = mutant(certificates, *MUTANTS[name])
     with pytest.raises(AssertionError):
-        for mdp, i in targets():
-            check_all(broken, mdp, np.random.default_rng([11, i]))
+        check_targets(broken)
 
 
 def test_the_unbroken_copy_passes():
-    copy: Any = mutant(certificates)
-    for mdp, i in targets():
-        check_all(copy, mdp, np.random.default_rng([11, i]))
+    check_targets(mutant(certificates))
