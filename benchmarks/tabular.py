@@ -58,7 +58,7 @@ def median_seconds(run: Callable[[], object], repeats: int) -> float:
 
 def main() -> None:
     """Print one table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Speed of the tabular solvers, as ratios")
     parser.add_argument("--repeats", type=int, default=3)
     repeats = parser.parse_args().repeats
     names = ["value_iteration", "gauss_seidel", "modified_policy_iteration"]

@@ -51,7 +51,7 @@ _MODULES = (
     "tabular",
     "testing",
 )
-__all__ = ["__version__", *_PUBLIC, *_MODULES]
+__all__ = ["__version__", *_PUBLIC, *_MODULES]  # pyright: ignore[reportUnsupportedDunderAll]
 
 if TYPE_CHECKING:
     from mdplib.errors import InvalidModelError as InvalidModelError
