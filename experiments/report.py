@@ -165,18 +165,27 @@ def _verdicts(verdicts: dict[str, Any] | None) -> str:
             _outcome(verdict["outcome"]),
             escape(str(verdict["count"])),
             _interval(verdict["interval"]),
-            _number(verdict["tightness"]),
+            _tightness(verdict),
             _controls(verdict["controls"]),
         )
         for verdict in verdicts["verdicts"]
     ]
     heads = ("Theorem", "Statement", "Outcome", "Count", "Interval", "Tightness", "Controls")
     note = (
-        '<p class="soft">Controls: the tightest known instance must be as tight as promised, a '
+        '<p class="soft">Tightness: the largest ratio of the left to the right side. '
+        "Controls: the tightest known instance must be as tight as promised, a "
         "broken copy of the statement must come out VIOLATED, and an instance outside a hypothesis "
         "NOT_APPLICABLE.</p>"
     )
     return note + _table(heads, rows)
+
+
+def _tightness(verdict: dict[str, Any]) -> str:
+    """Return the largest lhs / rhs on random instances, and that of the tight instance below."""
+    text = _number(verdict["tightness"])
+    if verdict.get("tightest") is None:
+        return text
+    return f'{text}<br><span class="soft">tight instance {_number(verdict["tightest"])}</span>'
 
 
 def _controls(controls: list[dict[str, Any]]) -> str:

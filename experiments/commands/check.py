@@ -90,6 +90,7 @@ def examine(name: str, scale: Scale, folder: Path) -> dict[str, Any]:
         "count": count(verdict),
         "interval": interval and {key: plain(x) for key, x in interval.to_dict().items()},
         "tightness": plain(verdict.tightness),
+        "tightest": None if theorem.kind == "rate" else plain(others[0].reached),
         "controls": [
             {
                 "name": f"{other.role} ({other.detail})",
@@ -128,6 +129,8 @@ def summary(found: dict[str, Any]) -> str:
         line += f", interval [{i['low']:.4g}, {i['high']:.4g}] ({100 * i['confidence']:g} %)"
     if isinstance(found["tightness"], float):
         line += f", tightness {found['tightness']:.3g}"
+    if isinstance(found["tightest"], float):
+        line += f" (tight instance {found['tightest']:.3g})"
     controls = (
         f"  {'ok ' if c['ok'] else 'BAD'} {c['name']}: {c['outcome']}"
         + ("" if c["ok"] else f", wanted {c['wanted']}")
