@@ -1,5 +1,5 @@
 # Every target makes what it needs; only python3 >= 3.11 and make are assumed. uv is used when present.
-.PHONY: setup test test-all coverage reproduce check notebooks docs bench clean
+.PHONY: setup test test-all test-floors coverage reproduce check notebooks docs bench clean
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
@@ -30,6 +30,12 @@ test: $(READY)            ## everything but the long statistical runs
 test-all: $(READY)        ## everything, 10,000 random models per solver included
 	$(BIN)/python -m pytest -q -n $(WORKERS)
 
+test-floors:              ## the tests with the lowest versions declared (needs uv)
+	uv venv --quiet --allow-existing --python $(PYTHON) .venv-floors
+	uv pip install --quiet --python .venv-floors/bin/python --resolution lowest-direct \
+	  -e ".[$(EXTRAS)]" --group test
+	.venv-floors/bin/python -m pytest -q -n $(WORKERS) -m "not slow"
+
 coverage: $(READY)        ## line and branch coverage of the library, kernels interpreted
 	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q -n $(WORKERS) -m "not slow" \
 	  --cov --cov-report=term:skip-covered --cov-fail-under=90
@@ -53,5 +59,5 @@ bench: $(READY)           ## speed against plain references, ratios in one run
 	$(BIN)/python benchmarks/tabular.py
 
 clean:
-	rm -rf .venv build dist docs/_build docs/api .coverage .ruff_cache .hypothesis
+	rm -rf .venv .venv-floors build dist docs/_build docs/api .coverage .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

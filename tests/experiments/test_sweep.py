@@ -187,12 +187,12 @@ def test_unwritable_folder_is_one_sentence(tmp_path):
 # --------------------------------------------------------------------- crashes
 
 
-def start(tmp_path, log, *, executor="serial"):
+def start(tmp_path, log, *, executor="serial", run="slow"):
     code = (
         "import sys; from pathlib import Path\n"
         "from experiments.engine.sweep import sweep\n"
         "from tests.experiments import toy as t\n"
-        f"print(sweep(t.toy(t.slow), 'paper', Path(sys.argv[1]), executor={executor!r}, jobs=2))"
+        f"print(sweep(t.toy(t.{run}), 'paper', Path(sys.argv[1]), executor={executor!r}, jobs=2))"
     )
     return subprocess.Popen(
         [sys.executable, "-c", code, str(tmp_path)],
@@ -251,7 +251,7 @@ def test_two_sweeps_at_once_are_harmless(tmp_path):
 def test_workers_end_with_a_killed_parent(tmp_path):
     """Only the parent is killed; its workers must not stay behind."""
     log, results = tmp_path / "log", tmp_path / "results"
-    child = start(results, log, executor="loky")
+    child = start(results, log, run="held", executor="loky")
     wait_for_rows(results, 2, child)
     os.kill(child.pid, signal.SIGKILL)
     child.communicate(timeout=300)  # returns once the last holder of the pipes has ended
@@ -260,14 +260,14 @@ def test_workers_end_with_a_killed_parent(tmp_path):
 @pytest.mark.parametrize("executor", ["serial", "loky", "dask"])
 def test_interrupt_ends_workers_and_keeps_rows(tmp_path, executor):
     log, results = tmp_path / "log", tmp_path / "results"
-    child = start(results, log, executor=executor)
+    child = start(results, log, run="held", executor=executor)
     wait_for_rows(results, 2, child)
     os.killpg(child.pid, signal.SIGINT)  # as a terminal does: to the whole group
     _, err = child.communicate()
     assert err.decode().count("KeyboardInterrupt") >= 1
     store = Store(results / "toy")
     kept = store.listed()
-    assert 2 <= len(kept) < 12
+    assert 2 <= len(kept) <= 6
     assert all(store.read_record(found) for found in kept)
     assert not list(results.glob("**/*.tmp"))
 

@@ -60,6 +60,13 @@ def slow(cell, streams):
     return run(cell, streams)
 
 
+def held(cell, streams):
+    """Stop before the seventh cell until somebody interrupts."""
+    while cell.n >= 3:
+        time.sleep(0.05)
+    return run(cell, streams)
+
+
 def nan(cell, streams):
     return {"x": float("nan")}
 
