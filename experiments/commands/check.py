@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bounds import Outcome, Verdict, check_entry
-from bounds.catalogue import CATALOGUE
+from bounds.catalogue import CATALOGUE, select
 from bounds.theorem import Scale
 from experiments.engine.cells import plain
 from experiments.engine.store import open_results, read_json, write_json
@@ -59,11 +59,7 @@ def selected(ids: Sequence[str]) -> list[str]:
             near = get_close_matches(wanted, [*CATALOGUE, *papers], n=3, cutoff=0.5)
             hint = f"did you mean {' or '.join(near)}? " if near else ""
             raise MdplibError(f"no theorem or paper {wanted!r}; {hint}mdplib list names them all")
-    return [
-        name
-        for name, entry in CATALOGUE.items()
-        if not {"all", name, entry.theorem.paper}.isdisjoint(ids)
-    ]
+    return list(select(ids))
 
 
 def examine(name: str, scale: Scale, folder: Path) -> dict[str, Any]:
