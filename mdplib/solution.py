@@ -61,7 +61,7 @@ class Stats:
     Parameters
     ----------
     iterations : int
-        Sweeps, policy improvements or simplex iterations, as the method counts them.
+        Sweeps, policy evaluations or steps of the horizon, as the method counts them.
     wall_s, cpu_s : float
         Seconds of wall clock and of processor time.
     trace : tuple of (int, float)

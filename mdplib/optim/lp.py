@@ -34,15 +34,12 @@ class LinearProgramResult:
         Value at x.
     optimal : bool
         Whether HiGHS claims optimality (within its tolerances); False after its time limit.
-    iterations : int
-        Simplex iterations.
     """
 
     x: Floats
     dual: Floats
     objective: float
     optimal: bool
-    iterations: int
 
 
 def solve_lp(
@@ -104,11 +101,10 @@ def solve_lp(
     done = status == highspy.HighsModelStatus.kOptimal
     if not done and status != highspy.HighsModelStatus.kTimeLimit:
         raise SolverError(f"HiGHS stopped with status {highs.modelStatusToString(status)}")
-    solution, info = highs.getSolution(), highs.getInfo()
+    solution = highs.getSolution()
     return LinearProgramResult(
         np.array(solution.col_value),
         np.array(solution.row_dual),
-        info.objective_function_value,
+        highs.getInfo().objective_function_value,
         done,
-        int(max(info.simplex_iteration_count, 0)),
     )
