@@ -14,8 +14,8 @@ from __future__ import annotations
 import json
 import os
 import socket
-import tempfile
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -52,14 +52,14 @@ def write_atomic(path: Path, data: bytes) -> None:
         If the folder is full or cannot be written; the temporary file is removed.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    mark = f".{socket.gethostname()}.{os.getpid()}.tmp"
-    handle, tmp = tempfile.mkstemp(prefix=path.name + ".", suffix=mark, dir=path.parent)
-    try:
+    mark = f"{uuid.uuid4().hex}.{socket.gethostname()}.{os.getpid()}.tmp"
+    tmp = path.with_name(f"{path.name}.{mark}")
+    try:  # the name is known before the file exists: an interrupt cannot leave it behind
+        handle = os.open(tmp, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
         with os.fdopen(handle, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(tmp, 0o644)
         os.replace(tmp, path)
     except BaseException:
         with suppress(OSError):

@@ -179,6 +179,21 @@ def test_full_disk_leaves_nothing_half_written(store, monkeypatch, name, broken)
     assert only_whole_rows(store)
 
 
+def test_interrupt_right_after_the_file_exists_leaves_nothing(store, monkeypatch):
+    really_open = os.open
+
+    def interrupted(path, *arguments, **options):
+        os.close(really_open(path, *arguments, **options))
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store_module.os, "open", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            write_one(store)
+    assert store.listed() == []
+    assert only_whole_rows(store)
+
+
 def test_mutant_that_writes_in_place_is_caught(store, monkeypatch):
     def in_place(path, data):
         path.parent.mkdir(parents=True, exist_ok=True)
