@@ -22,6 +22,8 @@ __version__ = "0.1.0"
 
 _PUBLIC = {
     "TabularMDP": "mdplib.tabular",
+    "LabelledMDP": "mdplib.labelled",
+    "UndiscountedMDP": "mdplib.undiscounted",
     "Solution": "mdplib.solution",
     "Status": "mdplib.solution",
     "Stats": "mdplib.solution",
@@ -40,16 +42,20 @@ _PUBLIC = {
 _MODULES = (
     "certificates",
     "concentration",
+    "graphs",
     "io",
+    "labelled",
     "models",
     "operators",
     "optim",
     "policy",
+    "rational",
     "sampling",
     "solution",
     "statistics",
     "tabular",
     "testing",
+    "undiscounted",
 )
 __all__ = ["__version__", *_PUBLIC, *_MODULES]  # pyright: ignore[reportUnsupportedDunderAll]
 
@@ -61,6 +67,7 @@ if TYPE_CHECKING:
     from mdplib.errors import SolverError as SolverError
     from mdplib.io import read as read
     from mdplib.io import write as write
+    from mdplib.labelled import LabelledMDP as LabelledMDP
     from mdplib.policy import DeterministicPolicy as DeterministicPolicy
     from mdplib.policy import MarkovPolicy as MarkovPolicy
     from mdplib.policy import StochasticPolicy as StochasticPolicy
@@ -69,6 +76,7 @@ if TYPE_CHECKING:
     from mdplib.solution import Stats as Stats
     from mdplib.solution import Status as Status
     from mdplib.tabular import TabularMDP as TabularMDP
+    from mdplib.undiscounted import UndiscountedMDP as UndiscountedMDP
 
 
 def __getattr__(name: str):

@@ -66,12 +66,15 @@ class Stats:
         Seconds of wall clock and of processor time.
     trace : tuple of (int, float)
         Certified gap after so many iterations, where the method measured it.
+    log : tuple of str
+        What the method decided on the way, and why: one sentence per decision.
     """
 
     iterations: int
     wall_s: float
     cpu_s: float = 0.0
     trace: tuple[tuple[int, float], ...] = ()
+    log: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -140,7 +143,8 @@ class Solution:
     guarantees : tuple of str
         Identifiers of the theorems behind the bounds.
     exact : tuple of Fraction, optional
-        The optimal value in rational numbers, by state (row by row for a finite horizon).
+        The optimal value in rational numbers, by state (row by row for a finite horizon); the
+        float inf or -inf where it is infinite.
     occupancy : (K,) float64, optional
         Discounted occupancy of the pairs, where the method yields one.
     initial_law : (S,) float64, optional
@@ -155,14 +159,25 @@ class Solution:
     stats: Stats
     provenance: Provenance
     guarantees: tuple[str, ...] = ()
-    exact: tuple[Fraction, ...] | None = None
+    exact: tuple[Fraction | float, ...] | None = None
     occupancy: NDArray[np.float64] | None = None
     initial_law: NDArray[np.float64] | None = None
 
     @property
     def gap(self) -> float:
         """Largest difference between upper and lower bound; 0 when `exact` is known."""
-        return 0.0 if self.exact is not None else float(np.max(self.upper - self.lower))
+        return 0.0 if self.exact is not None else float(np.max(widths(self.lower, self.upper)))
+
+    @property
+    def relative_gap(self) -> float:
+        """Largest ``(upper - lower) / max(|lower|, |upper|)``, 0 where the bounds agree."""
+        if self.exact is not None:
+            return 0.0
+        size = np.maximum(np.abs(self.lower), np.abs(self.upper))
+        gaps = widths(self.lower, self.upper)
+        with np.errstate(divide="ignore", invalid="ignore"):  # inf / inf is an unknown value
+            share = np.where(np.isinf(gaps), np.inf, gaps / size)
+        return float(np.max(np.where(gaps == 0, 0.0, share)))
 
     @property
     def ok(self) -> bool:
@@ -265,6 +280,7 @@ class Solution:
         head = json.loads(text)
         stats = head["stats"]
         stats["trace"] = tuple((int(i), float(g)) for i, g in stats["trace"])
+        stats["log"] = tuple(stats.get("log", ()))
         return cls(
             arrays["value"],
             arrays["lower"],
@@ -280,12 +296,22 @@ class Solution:
         )
 
 
-def _to_hex(x: Fraction) -> str:
+def widths(lower: NDArray[np.float64], upper: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return ``upper - lower``, 0 where the two agree on an infinite value."""
+    with np.errstate(invalid="ignore"):
+        return np.where(lower == upper, 0.0, upper - lower)
+
+
+def _to_hex(x: Fraction | float) -> str:
     """Write a fraction in hexadecimal: decimal digits are limited in Python, and slow."""
+    if isinstance(x, float):
+        return str(x)
     return f"{x.numerator:x}/{x.denominator:x}"
 
 
-def _from_hex(text: str) -> Fraction:
+def _from_hex(text: str) -> Fraction | float:
+    if text.lstrip("-") == "inf":
+        return float(text)
     numerator, denominator = text.split("/")
     return Fraction(int(numerator, 16), int(denominator, 16))
 

@@ -15,7 +15,6 @@ of row ``h*S + s`` of ``state_ptr``, which has H*S + 1 entries.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -117,10 +116,10 @@ class TabularMDP:
         put("gamma", gamma)
         put("horizon", horizon)
         put("stationary", bool(self.stationary))
-        validate.pointers(self.state_ptr, self.indptr.size - 1, "state_ptr", "the pairs")
-        validate.pointers(self.indptr, self.indices.size, "indptr", "indices")
+        validate.shapes(self)
         self._check_shapes()
         validate.rows(self)
+        validate.rewards(self, self.reward)
         if horizon is not None and self.terminal is None:
             put("terminal", np.zeros(self.n_states))
         if self.terminal is not None:
@@ -145,14 +144,6 @@ class TabularMDP:
 
     def _check_shapes(self) -> None:
         pairs, H = self.n_pairs, self.horizon
-        if self.data.size != self.indices.size:
-            raise InvalidModelError(
-                f"data has {self.data.size} entries and indices {self.indices.size}; "
-                "each transition needs one of both"
-            )
-        if self.action_id.shape != (pairs,):
-            shape = self.action_id.shape
-            raise InvalidModelError(f"action_id has shape {shape}; ({pairs},) expected")
         if not self.stationary and (H is None or (self.state_ptr.size - 1) % H):
             raise InvalidModelError(
                 f"state_ptr describes {self.state_ptr.size - 1} stacked states over horizon {H}; "
@@ -178,7 +169,7 @@ class TabularMDP:
 
     # ------------------------------------------------------------ quantities
 
-    @cached_property
+    @property
     def n_states(self) -> int:
         """Number of states S."""
         rows = self.state_ptr.size - 1
@@ -230,15 +221,7 @@ class TabularMDP:
     @cached_property
     def fingerprint(self) -> str:
         """Hash of the content, 32 hexadecimal digits; equal models have equal fingerprints."""
-        digest = hashlib.blake2b(digest_size=16)
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if isinstance(value, np.ndarray):
-                digest.update(f"{field.name}{value.shape}".encode())
-                digest.update(value.tobytes())
-            else:
-                digest.update(f"{field.name}={value!r}".encode())
-        return digest.hexdigest()
+        return validate.fingerprint(self)
 
     def layer(self, h: int = 0) -> Layer:
         """Arrays that govern step h.

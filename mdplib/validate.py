@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+import dataclasses
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from fractions import Fraction
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mdplib.errors import InvalidModelError
-
-if TYPE_CHECKING:
-    from mdplib.tabular import TabularMDP
 
 ROW_SUM_TOLERANCE = 1e-9
 INT32_LIMIT = int(np.iinfo(np.int32).max)
@@ -186,26 +186,95 @@ def criterion(gamma: Any, horizon: Any) -> tuple[float, int | None]:
     return float(gamma), int(horizon)
 
 
-def rows(mdp: TabularMDP) -> None:
-    """Check every state-action row of a model whose array shapes are already consistent."""
+class Rows(Protocol):
+    """What `rows` checks: pairs grouped by state, successors grouped by pair."""
+
+    @property
+    def state_ptr(self) -> NDArray[np.int32]:
+        """See `TabularMDP`."""
+        ...
+
+    @property
+    def indptr(self) -> NDArray[np.int32]:
+        """See `TabularMDP`."""
+        ...
+
+    @property
+    def indices(self) -> NDArray[np.int32]:
+        """See `TabularMDP`."""
+        ...
+
+    @property
+    def data(self) -> NDArray[np.float64]:
+        """See `TabularMDP`."""
+        ...
+
+    @property
+    def action_id(self) -> NDArray[np.int32]:
+        """See `TabularMDP`."""
+        ...
+
+    @property
+    def n_states(self) -> int:
+        """Number of states S."""
+        ...
+
+
+def shapes(model: Rows) -> None:
+    """Check the pointers of a model, and that its arrays have consistent lengths."""
+    pairs = model.indptr.size - 1
+    pointers(model.state_ptr, pairs, "state_ptr", "the pairs")
+    pointers(model.indptr, model.indices.size, "indptr", "indices")
+    if model.data.size != model.indices.size:
+        raise InvalidModelError(
+            f"data has {model.data.size} entries and indices {model.indices.size}; "
+            "each transition needs one of both"
+        )
+    if model.action_id.shape != (pairs,):
+        shape = model.action_id.shape
+        raise InvalidModelError(f"action_id has shape {shape}; ({pairs},) expected")
+
+
+def pair_name(model: Rows, k: int) -> str:
+    """Say which step (of a stacked model), state and action the pair k is."""
+    S = model.n_states
+    row = int(np.searchsorted(model.state_ptr, k, side="right")) - 1
+    step = "" if model.state_ptr.size == S + 1 else f"h={row // S}, "
+    return f"{step}s={row % S}, a={model.action_id[k]}"
+
+
+def rows(mdp: Rows, tolerance: float = ROW_SUM_TOLERANCE) -> None:
+    """Check every state-action row of a model whose array shapes are already consistent.
+
+    Parameters
+    ----------
+    mdp : Rows
+        The model.
+    tolerance : float
+        Largest distance of a row sum from one.
+
+    Raises
+    ------
+    InvalidModelError
+        Naming the first offence; for row sums the worst row.
+    """
     S = mdp.n_states
     indices, data, action = mdp.indices, mdp.data, mdp.action_id
+    stacked = mdp.state_ptr.size != S + 1
 
     def pair(k: int) -> str:
-        row = int(np.searchsorted(mdp.state_ptr, k, side="right")) - 1
-        step = "" if mdp.stationary else f"h={row // S}, "
-        return f"{step}s={row % S}, a={action[k]}"
+        return pair_name(mdp, k)
 
     def transition(j: int) -> str:
         return pair(int(np.searchsorted(mdp.indptr, j, side="right")) - 1)
 
     require(
         np.diff(mdp.state_ptr) > 0,
-        lambda i: f"state {i % S} has no action" + ("" if mdp.stationary else f" at h={i // S}"),
+        lambda i: f"state {i % S} has no action" + (f" at h={i // S}" if stacked else ""),
         "Give it one, for an absorbing state a self-loop with reward 0.",
         unit="states",
     )
-    first = np.zeros(mdp.n_pairs, dtype=bool)
+    first = np.zeros(mdp.indptr.size - 1, dtype=bool)
     first[mdp.state_ptr[:-1]] = True
     require(
         (action >= 0) & (first | (np.diff(action, prepend=0) > 0)),
@@ -226,7 +295,7 @@ def rows(mdp: TabularMDP) -> None:
         "Number the states from 0.",
         unit="transitions",
     )
-    first = np.zeros(mdp.nnz, dtype=bool)
+    first = np.zeros(indices.size, dtype=bool)
     first[mdp.indptr[:-1]] = True
     require(
         first | (np.diff(indices, prepend=0) > 0),
@@ -241,17 +310,86 @@ def rows(mdp: TabularMDP) -> None:
         unit="transitions",
     )
     with np.errstate(over="ignore"):
-        sums = np.add.reduceat(data, mdp.indptr[:-1])
+        off = np.abs(np.add.reduceat(data, mdp.indptr[:-1]) - 1)
+    if (off > tolerance).any():
+        k = int(np.argmax(off))
+        with np.errstate(over="ignore"):
+            total = float(data[mdp.indptr[k] : mdp.indptr[k + 1]].sum())
+        digits = 17 if off[k] < 1e-11 else 12
+        raise InvalidModelError(
+            f"P[{pair(k)}, :] sums to {total:.{digits}g} (tolerance {tolerance:.3g}). "
+            f"{np.count_nonzero(off > tolerance)} of {off.size} rows are off, this one most. "
+            "Divide each row by its sum if the excess is rounding."
+        )
+
+
+def rewards(mdp: Rows, reward: NDArray[np.float64], name: str = "reward") -> None:
+    """Check that every reward, (K,) or (H, K), is finite."""
+    flat, pairs = reward.reshape(-1), mdp.indptr.size - 1
     require(
-        np.abs(sums - 1) <= ROW_SUM_TOLERANCE,
-        lambda k: f"P[{pair(k)}, :] sums to {sums[k]:.12g} (tolerance {ROW_SUM_TOLERANCE:g})",
-        "Divide each row by its sum if the excess is rounding.",
-        unit="rows",
-    )
-    reward = mdp.reward.reshape(-1)
-    require(
-        np.isfinite(reward),
-        lambda i: f"reward of {pair(i % mdp.n_pairs)} is {reward[i]}",
+        np.isfinite(flat),
+        lambda i: f"{name} of {pair_name(mdp, i % pairs)} is {flat[i]}",
         "Rewards must be finite; leave an action out instead of paying -inf.",
         unit="rewards",
     )
+
+
+def length(values: Any, size: int, name: str) -> None:
+    """Check the length of a sequence."""
+    if len(values) != size:
+        raise InvalidModelError(f"{name} has {len(values)} entries; {size} expected")
+
+
+def state_set(values: ArrayLike, size: int, name: str) -> NDArray[np.bool_]:
+    """Return a set of states as a read-only (S,) mask: from a mask, or from indices."""
+    given = np.asarray(values)
+    if given.dtype == np.bool_:
+        if given.shape != (size,):
+            raise InvalidModelError(f"{name} has shape {given.shape}; ({size},) expected")
+        mask = given.copy()
+    else:
+        index = given.reshape(-1) if given.size else np.empty(0, dtype=np.int64)
+        if index.dtype.kind not in "iu":
+            raise InvalidModelError(
+                f"{name} has dtype {given.dtype}; a mask or indices of states expected"
+            )
+        require(
+            (index >= 0) & (index < size),
+            lambda i: f"{name} holds state {index[i]} outside 0..{size - 1}",
+            "Number the states from 0.",
+        )
+        mask = np.zeros(size, dtype=bool)
+        mask[index] = True
+    mask.flags.writeable = False
+    return mask
+
+
+def rational(values: Any, floats: NDArray[np.float64], name: str) -> tuple[Fraction, ...]:
+    """Return exact numbers as Fractions, checked against the floats that they round to."""
+    exact = tuple(Fraction(x) for x in values)
+    length(exact, floats.size, name)
+    require(
+        np.array([float(x) for x in exact]) == floats,
+        lambda i: f"{name}[{i}] is {exact[i]}, which does not round to {floats[i]!r}",
+        "Exact numbers and floats must describe the same model.",
+    )
+    return exact
+
+
+def fingerprint(model: Any) -> str:
+    """Hash the fields of a dataclass of arrays, mappings and plain values."""
+    digest = hashlib.blake2b(digest_size=16)
+
+    def add(name: str, value: Any) -> None:
+        if isinstance(value, np.ndarray):
+            digest.update(f"{name}{value.shape}".encode())
+            digest.update(np.ascontiguousarray(value).view(np.uint8).data)
+        elif isinstance(value, Mapping):
+            for key in sorted(value):
+                add(f"{name}[{key!r}]", value[key])
+        else:
+            digest.update(f"{name}={value!r}".encode())
+
+    for field in dataclasses.fields(model):
+        add(field.name, getattr(model, field.name))
+    return digest.hexdigest()

@@ -22,14 +22,17 @@ GOOD: Fields = {
 }
 NAN, INF = np.nan, np.inf
 HUGE = 2**40
-SUM = r"P\[s=0, a=3, :\] sums to {} \(tolerance 1e-09\). 1 of 3 rows are off. Divide each row"
+SUM = (
+    r"P\[s=0, a=3, :\] sums to {} \(tolerance 1e-09\). "
+    r"1 of 3 rows are off, this one most. Divide each row"
+)
 
 BAD: list[tuple[Fields, str]] = [
     # probabilities
     ({"data": [0.25, 0.75, 0.9, 1.0]}, SUM.format("0.9")),
     ({"data": [0.25, 0.75, 1 + 2e-9, 1.0]}, SUM.format("1.000000002")),
     ({"data": [0.25, 0.75, 0.0, 1.0]}, SUM.format("0")),
-    ({"data": [0.2, 0.7, 0.9, 0.8]}, r"P\[s=0, a=0, :\] sums to 0.9 .* 3 of 3 rows"),
+    ({"data": [0.2, 0.7, 0.9, 0.8]}, r"P\[s=1, a=0, :\] sums to 0.8 .* 3 of 3 rows"),
     ({"data": [1e308, 1.7e308, 1.0, 1.0]}, r"P\[s=0, a=0, :\] sums to inf"),
     (
         {"data": [-0.25, 1.25, 1.0, 1.0]},
@@ -158,7 +161,7 @@ def test_bad_rows_of_stacked_kernels_name_the_step(change: Fields, message: str)
     good = model()
     stacked = TabularMDP.from_layers([good, good])
     data = np.concatenate([good.data, change["data"]])
-    with pytest.raises(InvalidModelError, match=r"P\[h=1, s=0, a=[03], "):
+    with pytest.raises(InvalidModelError, match=r"P\[h=1, s=[01], a=[03], "):
         stacked.replace(data=data)
 
 
