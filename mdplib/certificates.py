@@ -31,6 +31,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -41,6 +42,7 @@ from mdplib.policy import DeterministicPolicy, MarkovPolicy, Policy
 from mdplib.tabular import TabularMDP
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int32]
 _SAFE = 16 * operators.UNIT  # more than the relative error of a dozen scalar operations
 _ONE = 4 * operators.UNIT  # more than that of the last addition, and of the slack itself
 
@@ -69,6 +71,79 @@ class Bracket:
         """Largest difference between upper and lower bound."""
         return float(np.max(self.upper - self.lower))
 
+    @property
+    def midpoint(self) -> Floats:
+        """The middle of the bounds."""
+        return np.clip(0.5 * self.lower + 0.5 * self.upper, self.lower, self.upper)
+
+
+class Shifted(Bracket):
+    """Bounds ``TV + below <= V* <= TV + above`` from one backup; the vectors are made on demand.
+
+    So a method that looks at the gap only, sweep after sweep, pays for no vector.
+
+    Parameters
+    ----------
+    mdp : TabularMDP
+        The model.
+    TV : (S,) float64
+        The backup.
+    pair : (S,) int32
+        A pair of each state that attains it.
+    change : tuple of float
+        Least and largest entry of the computed ``TV - V``.
+    """
+
+    def __init__(self, mdp: TabularMDP, TV: Floats, pair: Ints, change: tuple[float, float]):
+        size, swing = _largest(TV), max(abs(change[0]), abs(change[1]))  # |V| <= size + swing
+        error = operators.rounding_of_size(mdp, size + swing)
+        below, above, owed = _shifts(mdp, change, size, error, (1.0, 1.0))
+        reach = size + max(abs(below), abs(above))
+        if not np.isfinite(2 * reach):
+            _finished(TV + below, TV + above, _greedy(mdp, pair), owed)
+        for name, value in {
+            "TV": TV, "pair": pair, "change": change, "below": below, "above": above,
+            "rounding": owed, "_mdp": mdp, "_gap": (above - below) + 4 * operators.UNIT * reach,
+        }.items():  # fmt: skip
+            object.__setattr__(self, name, value)
+
+    TV: Floats
+    pair: Ints
+    change: tuple[float, float]
+    below: float
+    above: float
+    _mdp: TabularMDP
+    _gap: float
+
+    @cached_property
+    def lower(self) -> Floats:  # type: ignore[override]
+        """Lower bound."""
+        return self.TV + self.below  # (2)
+
+    @cached_property
+    def upper(self) -> Floats:  # type: ignore[override]
+        """Upper bound."""
+        return self.TV + self.above  # (2)
+
+    @cached_property
+    def policy(self) -> DeterministicPolicy:  # type: ignore[override]
+        """The greedy policy of V."""
+        return _greedy(self._mdp, self.pair)
+
+    @property
+    def gap(self) -> float:
+        """No entry of ``upper - lower`` exceeds it."""
+        return self._gap
+
+    @property
+    def midpoint(self) -> Floats:
+        """The middle of the bounds."""
+        return self.TV + 0.5 * (self.below + self.above)
+
+
+def _greedy(mdp: TabularMDP, pair: Ints) -> DeterministicPolicy:
+    return DeterministicPolicy(pair, mdp.action_id[pair])
+
 
 @np.errstate(over="ignore", invalid="ignore")
 def bracket(mdp: TabularMDP, V: ArrayLike | None = None) -> Bracket:
@@ -79,8 +154,8 @@ def bracket(mdp: TabularMDP, V: ArrayLike | None = None) -> Bracket:
     mdp : TabularMDP
         The model.
     V : (S,) array, or (H+1, S) for a finite horizon
-        Any finite vector; the nearer to the optimal value, the tighter the bounds. For a finite
-        horizon it may be left out: each step then starts from the bounds of the next one.
+        Any finite vector; the nearer to the optimal value, the tighter the bounds. Left out, it
+        is zero; for a finite horizon each step then starts from the bounds of the next one.
 
     Returns
     -------
@@ -100,11 +175,11 @@ def bracket(mdp: TabularMDP, V: ArrayLike | None = None) -> Bracket:
     >>> bool(found.lower[0] <= 2 <= found.upper[0]), found.gap < 1e-13
     (True, True)
     """
-    V = None if V is None and mdp.horizon is not None else _finite(mdp, V)
+    if V is None and mdp.horizon is None:
+        return Shifted(mdp, *operators.backup_and_range(mdp, None))
+    V = None if V is None else _finite(mdp, V)
     if V is not None and mdp.horizon is None:
-        TV, pair = operators.backup(mdp, V)
-        policy = DeterministicPolicy(pair, mdp.action_id[pair])
-        return _discounted(mdp, V, TV, policy, operators.rounding(mdp, V))
+        return Shifted(mdp, *operators.backup_and_range(mdp, V))
     steps: list[DeterministicPolicy] = []
 
     def step(h: int, after: Floats) -> Floats:
@@ -180,14 +255,30 @@ def _discounted(
     weight_sums: tuple[float, float] = (1.0, 1.0),
 ) -> Bracket:
     change = TV - V
+    extremes = float(change.min()), float(change.max())
+    below, above, owed = _shifts(mdp, extremes, _largest(TV), error, weight_sums)
+    return _finished(TV + below, TV + above, policy, owed)  # (2)
+
+
+def _shifts(
+    mdp: TabularMDP,
+    change: tuple[float, float],
+    size: float,
+    error: float,
+    weight_sums: tuple[float, float],
+) -> tuple[float, float, float]:
+    """Return what to add to TV for the bounds of (2), and the share of the gap owed to rounding.
+
+    `change` is the computed range of TV - V, `size` the largest magnitude in TV, `error` the
+    rounding error of an entry of TV.
+    """
+    (least, most), gamma = change, mdp.gamma
     sums = mdp.row_sum_bounds[0] * weight_sums[0], mdp.row_sum_bounds[1] * weight_sums[1]
-    least, most = float(change.min()), float(change.max())
-    low, low_error = _shift(least - error - _SAFE * abs(least), mdp.gamma, (sums[1], sums[0]))
-    high, high_error = _shift(most + error + _SAFE * abs(most), mdp.gamma, sums)
-    last = _ONE * (_largest(TV) + max(abs(low), abs(high)))
+    low, low_error = _shift(least - error - _SAFE * abs(least), gamma, (sums[1], sums[0]))
+    high, high_error = _shift(most + error + _SAFE * abs(most), gamma, sums)
+    last = _ONE * (size + max(abs(low), abs(high)))
     slack = error + last + max(low_error, high_error)
-    owed = 2 * (slack + error / (1 - mdp.gamma))
-    return _finished(TV + (low - slack), TV + (high + slack), policy, owed)  # (2)
+    return low - slack, high + slack, 2 * (slack + error / (1 - gamma))
 
 
 def _shift(extreme: float, gamma: float, sums: tuple[float, float]) -> tuple[float, float]:

@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from mdplib import _kernels
 from mdplib.errors import InvalidModelError
 from mdplib.policy import DeterministicPolicy, MarkovPolicy, Policy
-from mdplib.tabular import TabularMDP
+from mdplib.tabular import Layer, TabularMDP
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int32]
 UNIT = 2.0**-53
+_MATRIX = 32  # states from which a full model is treated as a matrix
+_SERIAL = 500_000  # transitions below which one thread does a sweep
 
 
 def value_vector(mdp: TabularMDP, V: ArrayLike) -> Floats:
@@ -70,10 +72,64 @@ def backup(mdp: TabularMDP, V: ArrayLike, h: int = 0) -> tuple[Floats, Ints]:
     >>> backup(mdp, [4.0])
     (array([3.]), array([1], dtype=int32))
     """
-    V = value_vector(mdp, V)
-    out, pair = np.empty(mdp.n_states), np.empty(mdp.n_states, dtype=np.int32)
-    _kernels.bellman.backup(*mdp.layer(h), mdp.gamma, V, out, pair)  # (1)
-    return out, pair
+    return backup_and_range(mdp, value_vector(mdp, V), h)[:2]
+
+
+def backup_and_range(
+    mdp: TabularMDP, V: Floats | None, h: int = 0
+) -> tuple[Floats, Ints, tuple[float, float]]:
+    """Apply the optimality operator (1) and find the range of ``T V - V`` in the same pass.
+
+    Parameters
+    ----------
+    mdp : TabularMDP
+        The model.
+    V : (S,) float64, contiguous; or None for zeros, which costs O(K) only
+        Value of the next state.
+    h : int
+        Step; ignored for an infinite horizon.
+
+    Returns
+    -------
+    TV, pair
+        As `backup` returns them.
+    change : tuple of float
+        Least and largest entry of ``T V - V``.
+
+    Examples
+    --------
+    >>> from mdplib import TabularMDP
+    >>> mdp = TabularMDP.from_dense([[[1.0], [1.0]]], [[0.0, 1.0]], 0.5)
+    >>> backup_and_range(mdp, np.array([4.0]))
+    (array([3.]), array([1], dtype=int32), (-1.0, -1.0))
+    """
+    S, layer, kernels = mdp.n_states, mdp.layer(h), _kernels.bellman
+    out, pair = np.empty(S), np.empty(S, dtype=np.int32)
+    if V is None:
+        first = int(layer.state_ptr[0])
+        change = kernels.best_of(
+            layer.state_ptr, layer.reward[first:], np.zeros(S), 0, S, out, pair
+        )
+    elif _is_full(mdp, layer):
+        q = q_values(mdp, V, h)
+        change = kernels.best_of(layer.state_ptr, q, V, 0, S, out, pair)
+    elif mdp.nnz < _SERIAL:
+        change = kernels.backup(*layer, mdp.gamma, V, 0, S, out, pair)  # (1)
+    else:
+        from mdplib._kernels import threads
+
+        def work(a: int, b: int) -> tuple[float, float]:
+            return kernels.backup(*layer, mdp.gamma, V, a, b, out, pair)  # (1)
+
+        change = threads.share(threads.cuts(layer.state_ptr, layer.indptr), work)
+    return out, pair, change
+
+
+def _is_full(mdp: TabularMDP, layer: Layer) -> bool:
+    """Whether every row stores every state: then the products are one matrix-vector product."""
+    first, last = layer.state_ptr[0], layer.state_ptr[-1]
+    S = mdp.n_states
+    return S >= _MATRIX and int(layer.indptr[last] - layer.indptr[first]) == int(last - first) * S
 
 
 def bellman(mdp: TabularMDP, V: ArrayLike, h: int = 0) -> Floats:
@@ -108,11 +164,14 @@ def q_values(mdp: TabularMDP, V: ArrayLike, h: int = 0) -> Floats:
     (K,) float64
         In the order of the pairs; only those of step h when kernels change with the step.
     """
-    ptr, indptr, indices, data, reward = mdp.layer(h)
-    out = np.empty(int(ptr[-1] - ptr[0]))
-    _kernels.bellman.q_values(
-        indptr, indices, data, reward, mdp.gamma, value_vector(mdp, V), int(ptr[0]), out
-    )
+    V, layer = value_vector(mdp, V), mdp.layer(h)
+    ptr, indptr, indices, data, reward = layer
+    first, last = int(ptr[0]), int(ptr[-1])
+    if _is_full(mdp, layer):
+        rows = data[indptr[first] : indptr[last]].reshape(-1, mdp.n_states)
+        return reward[first:last] + mdp.gamma * (rows @ V)
+    out = np.empty(last - first)
+    _kernels.bellman.q_values(indptr, indices, data, reward, mdp.gamma, V, first, out)
     return out
 
 
@@ -270,7 +329,11 @@ def rounding(mdp: TabularMDP, V: ArrayLike) -> float:
     float
         In units of reward.
     """
+    return rounding_of_size(mdp, float(np.max(np.abs(V), initial=0.0)))
+
+
+def rounding_of_size(mdp: TabularMDP, largest: float) -> float:
+    """Do as `rounding` for vectors whose entries are at most `largest` in magnitude."""
     n = mdp.max_successors + 2
-    largest = float(np.max(np.abs(V), initial=0.0))
     magnitude = mdp.max_reward + mdp.gamma * mdp.row_sum_bounds[1] * largest
     return 1.01 * n * UNIT * magnitude + n * 2.0**-1073

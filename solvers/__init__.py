@@ -19,6 +19,8 @@ _PUBLIC = {
     "solve": "solvers.dispatch",
     "Method": "solvers.table",
     "METHODS": "solvers.table",
+    "auto": "solvers.tabular.auto",
+    "inexact_policy_iteration": "solvers.tabular.inexact_policy_iteration",
     "value_iteration": "solvers.tabular.value_iteration",
     "policy_iteration": "solvers.tabular.policy_iteration",
     "modified_policy_iteration": "solvers.tabular.modified_policy_iteration",
@@ -32,8 +34,12 @@ if TYPE_CHECKING:
     from solvers.dispatch import solve as solve
     from solvers.table import METHODS as METHODS
     from solvers.table import Method as Method
+    from solvers.tabular.auto import auto as auto
     from solvers.tabular.backward_induction import backward_induction as backward_induction
     from solvers.tabular.exact import exact_policy_iteration as exact_policy_iteration
+    from solvers.tabular.inexact_policy_iteration import (
+        inexact_policy_iteration as inexact_policy_iteration,
+    )
     from solvers.tabular.linear_programming import linear_programming as linear_programming
     from solvers.tabular.modified_policy_iteration import (
         modified_policy_iteration as modified_policy_iteration,

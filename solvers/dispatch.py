@@ -12,7 +12,7 @@ from mdplib.tabular import TabularMDP
 from solvers.table import METHODS, Kind
 from solvers.tabular.run import Progress
 
-_DIRECT_SOLVE = 256  # states up to which a dense factorisation beats sweeping
+_AUTOMATIC: dict[Kind, str] = {"discounted": "auto", "finite_horizon": "backward_induction"}
 
 
 def solve(
@@ -68,11 +68,11 @@ def solve(
     """
     kind = _kind(problem)
     if method == "auto":
-        method = _choose(problem, kind)
+        method = _AUTOMATIC[kind]
     if method not in METHODS:
         near = get_close_matches(method, METHODS, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
-        raise MdplibError(f"no method {method!r}; {hint}known: auto, {', '.join(METHODS)}")
+        raise MdplibError(f"no method {method!r}; {hint}known: {', '.join(METHODS)}")
     entry = METHODS[method]
     if kind not in entry.requires:
         others = [name for name, other in METHODS.items() if kind in other.requires]
@@ -100,9 +100,3 @@ def _kind(problem: object) -> Kind:
     raise MdplibError(
         f"no solver for a problem of type {type(problem).__name__}; TabularMDP expected"
     )
-
-
-def _choose(mdp: TabularMDP, kind: Kind) -> str:
-    if kind == "finite_horizon":
-        return "backward_induction"
-    return "policy_iteration" if mdp.n_states <= _DIRECT_SOLVE else "modified_policy_iteration"

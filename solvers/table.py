@@ -42,6 +42,9 @@ class Method:
 
 _TABULAR = "solvers.tabular."
 METHODS: dict[str, Method] = {
+    "auto": Method(
+        _TABULAR + "auto", "auto", ("discounted",), "about that of the best of those it combines"
+    ),
     "value_iteration": Method(
         _TABULAR + "value_iteration", "value_iteration", ("discounted",), "O(nnz) per sweep"
     ),
@@ -63,6 +66,27 @@ METHODS: dict[str, Method] = {
         "policy_iteration",
         ("discounted",),
         "one direct linear solve per improvement",
+    ),
+    "inexact_policy_iteration": Method(
+        _TABULAR + "inexact_policy_iteration",
+        "inexact_policy_iteration",
+        ("discounted",),
+        "O(nnz) per greedy step, O(nnz / A) per Krylov product",
+    ),
+    "anderson": Method(
+        _TABULAR + "anderson", "anderson", ("discounted",), "O(nnz + memory S) per sweep"
+    ),
+    "action_elimination": Method(
+        _TABULAR + "action_elimination",
+        "action_elimination",
+        ("discounted",),
+        "O(nnz of the pairs not yet eliminated) per sweep",
+    ),
+    "topological": Method(
+        _TABULAR + "topological",
+        "topological",
+        ("discounted",),
+        "O(nnz) per sweep of each strong component",
     ),
     "linear_programming": Method(
         _TABULAR + "linear_programming",

@@ -2,26 +2,69 @@
 
 Arrays: `state_ptr` (S+1), `indptr` (K+1), `indices` and `data` (nnz), `reward` (K). Pointers are
 absolute, so a slice `state_ptr[h*S : (h+1)*S+1]` addresses one layer of a stacked model without a
-copy. Model arrays are read-only; only `out` arrays are written.
+copy. Model arrays are read-only; only `out`, `pair`, and `V` where the text says so, are written.
+A kernel that takes `first` and `last` works on the states first..last-1 alone, so several threads
+can share one sweep. Indices are cast to unsigned integers: numba then omits its support for
+negative ones, which would cost more than the arithmetic.
 """
 
-from mdplib._kernels.compile import kernel
+import numpy as np
+
+from mdplib._kernels.compile import inlined, kernel
+
+U = np.uint64
+
+
+@inlined
+def product(indptr, indices, data, V, k):
+    """Return the sum of p V over the successors of pair k, in four interleaved parts."""
+    j, end = U(indptr[k]), U(indptr[k + U(1)])
+    a, b, c, d = 0.0, 0.0, 0.0, 0.0
+    while j + U(4) <= end:
+        a += data[j] * V[U(indices[j])]
+        b += data[j + U(1)] * V[U(indices[j + U(1)])]
+        c += data[j + U(2)] * V[U(indices[j + U(2)])]
+        d += data[j + U(3)] * V[U(indices[j + U(3)])]
+        j += U(4)
+    while j < end:
+        a += data[j] * V[U(indices[j])]
+        j += U(1)
+    return (a + b) + (c + d)
 
 
 @kernel
-def backup(state_ptr, indptr, indices, data, reward, gamma, V, out, pair):
+def backup(state_ptr, indptr, indices, data, reward, gamma, V, first, last, out, pair):
     """Write max_k (r + gamma P V) and its lowest maximiser; return the range of out - V."""
     low, high = float("inf"), float("-inf")
-    for s in range(state_ptr.size - 1):
-        best, best_pair = float("-inf"), -1
-        for k in range(state_ptr[s], state_ptr[s + 1]):
-            total = 0.0
-            for j in range(indptr[k], indptr[k + 1]):
-                total += data[j] * V[indices[j]]
-            q = reward[k] + gamma * total
-            if q > best or best_pair < 0:
-                best, best_pair = q, k
-        out[s], pair[s] = best, best_pair
+    for s in range(U(first), U(last)):
+        k, end = U(state_ptr[s]), U(state_ptr[s + U(1)])
+        best, chosen = reward[k] + gamma * product(indptr, indices, data, V, k), k
+        k += U(1)
+        while k < end:
+            q = reward[k] + gamma * product(indptr, indices, data, V, k)
+            if q > best:
+                best, chosen = q, k
+            k += U(1)
+        out[s], pair[s] = best, chosen
+        change = best - V[s]
+        low, high = min(low, change), max(high, change)
+    return low, high
+
+
+@kernel
+def best_of(state_ptr, q, V, first, last, out, pair):
+    """Write the maximum of q over each state's pairs, as `backup` does; q starts at a pair."""
+    low, high = float("inf"), float("-inf")
+    start = U(state_ptr[0])
+    for s in range(U(first), U(last)):
+        k, end = U(state_ptr[s]), U(state_ptr[s + U(1)])
+        best, chosen = q[k - start], k
+        k += U(1)
+        while k < end:
+            if q[k - start] > best:
+                best, chosen = q[k - start], k
+            k += U(1)
+        out[s], pair[s] = best, chosen
         change = best - V[s]
         low, high = min(low, change), max(high, change)
     return low, high
@@ -30,40 +73,43 @@ def backup(state_ptr, indptr, indices, data, reward, gamma, V, out, pair):
 @kernel
 def q_values(indptr, indices, data, reward, gamma, V, first, out):
     """Write r + gamma P V for the pairs first, first+1, ..., first+out.size-1."""
-    for i in range(out.size):
-        k = first + i
-        total = 0.0
-        for j in range(indptr[k], indptr[k + 1]):
-            total += data[j] * V[indices[j]]
-        out[i] = reward[k] + gamma * total
+    for i in range(U(out.size)):
+        k = U(first) + i
+        out[i] = reward[k] + gamma * product(indptr, indices, data, V, k)
 
 
 @kernel
 def policy_sweeps(pair, indptr, indices, data, reward, gamma, V, spare, sweeps):
     """Apply T_pi `sweeps` times to V in place (Jacobi, through `spare`)."""
     for _ in range(sweeps):
-        for s in range(pair.size):
-            total = 0.0
-            for j in range(indptr[pair[s]], indptr[pair[s] + 1]):
-                total += data[j] * V[indices[j]]
-            spare[s] = reward[pair[s]] + gamma * total
-        for s in range(pair.size):
-            V[s] = spare[s]
+        for s in range(U(pair.size)):
+            k = U(pair[s])
+            spare[s] = reward[k] + gamma * product(indptr, indices, data, V, k)
+        V[:] = spare
 
 
 @kernel
 def gauss_seidel(state_ptr, indptr, indices, data, reward, gamma, V, reverse):
-    """One in-place sweep of the optimality operator; return the range of the changes."""
+    """One in-place sweep of the optimality operator; return the range of the changes.
+
+    A self-loop is eliminated: the pair is worth (r + gamma sum_{t != s} p V) / (1 - gamma p_s).
+    """
     low, high = float("inf"), float("-inf")
-    n = state_ptr.size - 1
+    n = U(state_ptr.size - 1)
     for i in range(n):
-        s = n - 1 - i if reverse else i
+        s = n - U(1) - i if reverse else i
         best = float("-inf")
-        for k in range(state_ptr[s], state_ptr[s + 1]):
-            total = 0.0
-            for j in range(indptr[k], indptr[k + 1]):
-                total += data[j] * V[indices[j]]
-            best = max(best, reward[k] + gamma * total)
+        for k in range(U(state_ptr[s]), U(state_ptr[s + U(1)])):
+            total, stay = 0.0, 0.0
+            for j in range(U(indptr[k]), U(indptr[k + U(1)])):
+                if U(indices[j]) == s:
+                    stay += data[j]
+                else:
+                    total += data[j] * V[U(indices[j])]
+            q = reward[k] + gamma * total
+            if stay > 0.0:
+                q /= 1.0 - gamma * stay
+            best = max(best, q)
         change = best - V[s]
         V[s] = best
         low, high = min(low, change), max(high, change)

@@ -2,16 +2,21 @@
 
 Kernels are compiled on first call and cached on disk. Where neither the package folder nor the
 user's cache folder can be written, numba refuses to cache; the kernel is then compiled for this
-process only. `reassoc` and `contract` let the compiler reorder and fuse sums, which the rounding
-bounds of `mdplib.certificates` allow for (they hold for every order of summation); they do not
-license the assumption that values are finite.
+process only. `contract` lets the compiler fuse a product and a sum, which rounds once instead of
+twice; sums keep the order in which they are written, and nothing licenses the assumption that
+values are finite.
 """
 
 from collections.abc import Callable
 
 from numba import njit
 
-_FAST = {"reassoc", "contract"}
+_FAST = {"contract"}
+
+
+def inlined(function: Callable) -> Callable:
+    """Compile `function` into the kernels of its file that call it: calls cost a row's worth."""
+    return njit(fastmath=_FAST, inline="always", error_model="numpy")(function)
 
 
 def kernel(function: Callable) -> Callable:

@@ -1,10 +1,11 @@
 r"""Policy iteration: evaluate the policy exactly, act greedily, repeat.
 
 Problem       Infinite-horizon discounted model, gamma < 1; find V* with V* = T V*.
-Algorithm     ``V <- (I - gamma P_pi)^{-1} r_pi``, pi greedy for V.                          (1)
+Algorithm     ``V <- (I - gamma P_pi)^{-1} r_pi``, pi greedy for V: elimination within the band
+              of P_pi where that is narrow, else a direct solve.                             (1)
               Once the greedy policy repeats, sweeps T V remove what rounding left.          (2)
 Guarantee     Stops on the proven width of the bracket.
-Cost          One direct solve (dense below 257 states, sparse LU above) per improvement; the
+Cost          One solve (banded, dense below 257 states, or sparse LU) per improvement; the
               number of improvements is small in practice and finite in exact arithmetic. Fill-in
               of the factors limits it to models whose chains are sparse and local.
 Deviations    None.
@@ -17,11 +18,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mdplib import operators
-from mdplib.certificates import Bracket
-from mdplib.policy import DeterministicPolicy
+from mdplib.certificates import Bracket, Shifted
+from mdplib.policy_rows import PolicyRows
 from mdplib.solution import Solution
 from mdplib.tabular import TabularMDP
-from solvers.tabular.run import Floats, Improve, Progress, Run, midpoint, need_discounted, start
+from solvers.tabular.run import Floats, Improve, Progress, Run, need_discounted, start
+
+_BAND = 4096  # multiplications per state up to which elimination within the band is chosen
 
 
 def policy_iteration(
@@ -77,11 +80,13 @@ def howard(mdp: TabularMDP) -> Improve:
 
     def improve(V: Floats, found: Bracket) -> tuple[Floats, int]:
         nonlocal evaluated
-        policy = found.policy
-        assert isinstance(policy, DeterministicPolicy)
-        if np.array_equal(policy.pair, evaluated):
-            return midpoint(found), 1  # (2)
-        evaluated = policy.pair
-        return operators.evaluate_policy(mdp, policy), 1  # (1)
+        assert isinstance(found, Shifted)
+        if np.array_equal(found.pair, evaluated):
+            return found.midpoint, 1  # (2)
+        evaluated = found.pair
+        rows = PolicyRows(mdp, evaluated)
+        if rows.band_cost < _BAND * mdp.n_states:
+            return rows.solve_band(), 1  # (1)
+        return operators.evaluate_policy(mdp, found.policy), 1  # (1)
 
     return improve

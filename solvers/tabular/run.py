@@ -65,14 +65,15 @@ class Run:
                 raise InvalidModelError(f"{name} is {value!r}; a number of at least 0 expected")
         self._wall, self._cpu = time.perf_counter(), time.process_time()
         self.trace: list[tuple[int, float]] = []
+        self.log: list[str] = []
 
-    def iterate(self, V: Floats, improve: Improve, iterations: int = 0) -> Solution:
+    def iterate(self, V: Floats | None, improve: Improve, iterations: int = 0) -> Solution:
         """Certify and improve V until the tolerance or a limit is reached.
 
         Parameters
         ----------
-        V : (S,) float64
-            First vector.
+        V : (S,) float64, optional
+            First vector; zeros are certified without a sweep.
         improve : callable
             Maps a vector and its bracket to the next vector and the iterations it took.
         iterations : int
@@ -85,6 +86,7 @@ class Run:
         """
         best, stalled = bracket(self.mdp, V), 0
         found = best
+        V = np.zeros(self.mdp.n_states) if V is None else V
         while True:
             self.trace.append((iterations, found.gap))
             if self.progress is not None:
@@ -95,7 +97,7 @@ class Run:
             V, work = improve(V, found)
             iterations += work
             if not np.isfinite(V).all():
-                V = midpoint(best)
+                V = best.midpoint
             found = bracket(self.mdp, V)
             stalled = 0 if found.gap < best.gap else stalled + 1
             best = found if found.gap < best.gap else best
@@ -132,7 +134,7 @@ class Run:
             **self.options,
         }
         return Solution(
-            value=read_only(midpoint(found)),
+            value=read_only(np.clip(found.midpoint, found.lower, found.upper)),
             lower=read_only(found.lower),
             upper=read_only(found.upper),
             policy=found.policy,
@@ -142,6 +144,7 @@ class Run:
                 time.perf_counter() - self._wall,
                 time.process_time() - self._cpu,
                 tuple(self.trace),
+                tuple(self.log),
             ),
             provenance=Provenance(self.solver, options, self.mdp.fingerprint),
             guarantees=guarantees,
@@ -150,15 +153,10 @@ class Run:
         )
 
 
-def midpoint(found: Bracket) -> Floats:
-    """Return the middle of a bracket: for a backup, T V moved by a constant."""
-    return np.clip(0.5 * found.lower + 0.5 * found.upper, found.lower, found.upper)
-
-
-def start(mdp: TabularMDP, V0: ArrayLike | None) -> Floats:
-    """Return the first value vector: `V0`, or zeros."""
+def start(mdp: TabularMDP, V0: ArrayLike | None) -> Floats | None:
+    """Return the first value vector: `V0`, or None for zeros."""
     if V0 is None:
-        return np.zeros(mdp.n_states)
+        return None
     V = np.array(V0, dtype=np.float64)
     if V.shape != (mdp.n_states,) or not np.isfinite(V).all():
         raise InvalidModelError(

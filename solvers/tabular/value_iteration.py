@@ -28,7 +28,6 @@ from solvers.tabular.run import (
     Floats,
     Progress,
     Run,
-    midpoint,
     need_discounted,
     raised,
     start,
@@ -92,7 +91,7 @@ def value_iteration(
     )
 
     def jacobi(V: Floats, found: Bracket) -> tuple[Floats, int]:
-        return midpoint(found), 1  # (1)
+        return found.midpoint, 1  # (1)
 
     def gauss_seidel(V: Floats, found: Bracket) -> tuple[Floats, int]:
         V = raised(V, found)

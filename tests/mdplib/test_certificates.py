@@ -292,40 +292,34 @@ NO_ROUNDING = (
 MUTANTS: dict[str, tuple[tuple[str, str], ...]] = {
     "no rounding at all": (
         *NO_ROUNDING,
-        (
-            "_discounted(mdp, V, TV, policy, operators.rounding(mdp, V))",
-            "_discounted(mdp, V, TV, policy, 0.0)",
-        ),
+        ("error = operators.rounding_of_size(mdp, size + swing)", "error = 0.0"),
         ("error = averaging * operators.rounding(mdp, after)", "error = 0.0"),
         ("error = operators.rounding(mdp, V) * averaging", "error = 0.0"),
     ),
     "rounding of the backup forgotten": (
-        (
-            "_discounted(mdp, V, TV, policy, operators.rounding(mdp, V))",
-            "_discounted(mdp, V, TV, policy, 0.0)",
-        ),
+        ("error = operators.rounding_of_size(mdp, size + swing)", "error = 0.0"),
     ),
     "rounding added after the division": (
         ("least - error - _SAFE * abs(least)", "least"),
         ("most + error + _SAFE * abs(most)", "most"),
     ),
     "row sums taken as one": (
-        ("    least, most = float(", "    sums = 1.0, 1.0\n    least, most = float("),
+        ("    low, low_error", "    sums = 1.0, 1.0\n    low, low_error"),
     ),
     "row sums swapped": (
-        ("mdp.gamma, (sums[1], sums[0]))", "mdp.gamma, (sums[0], sums[1]))"),
-        ("mdp.gamma, sums)", "mdp.gamma, (sums[1], sums[0]))"),
+        ("abs(least), gamma, (sums[1], sums[0]))", "abs(least), gamma, sums)"),
+        ("abs(most), gamma, sums)", "abs(most), gamma, (sums[1], sums[0]))"),
     ),
     "weights of the policy taken to sum to one": (
         ("policy, error, _weight_sums(mdp, policy, 0))", "policy, error)"),
     ),
     "min and max swapped": (
-        ("float(change.min()), float(change.max())", "float(change.max()), float(change.min())"),
+        ("(least, most), gamma = change", "(most, least), gamma = change"),
     ),
     "norm of the residual in place of its extremes, halved": (
         (
-            "least, most = float(change.min()), float(change.max())",
-            "most = 0.5 * float(np.max(np.abs(change)))\n    least = -most",
+            "(least, most), gamma = change, mdp.gamma",
+            "most, gamma = 0.5 * float(np.max(np.abs(change))), mdp.gamma\n    least = -most",
         ),
     ),
     "gamma forgotten in the shift": (
@@ -336,8 +330,8 @@ MUTANTS: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "T not applied once more": (
         (
-            "_finished(TV + (low - slack), TV + (high + slack), policy, owed)",
-            "_finished(V + (low - slack), V + (high + slack), policy, owed)",
+            "Shifted(mdp, *operators.backup_and_range(mdp, V))",
+            "Shifted(mdp, V, *operators.backup_and_range(mdp, V)[1:])",
         ),
     ),
     "finite horizon: the distance to the bounds forgotten": (

@@ -147,11 +147,14 @@ def test_gauss_seidel_uses_new_values_at_once(reverse: bool):
         expected, changes = V.copy(), []
         order = range(mdp.n_states)[::-1] if reverse else range(mdp.n_states)
         for s in order:
-            ptr = mdp.state_ptr
-            new = float(np.max(operators.q_values(mdp, expected)[ptr[s] : ptr[s + 1]]))
+            own = slice(mdp.state_ptr[s], mdp.state_ptr[s + 1])
+            elsewhere = np.where(np.arange(mdp.n_states) == s, 0.0, expected)
+            stay = mdp.to_sparse()[0].toarray()[own, s]  # a self-loop is solved for
+            q = operators.q_values(mdp, elsewhere)[own] / (1 - mdp.gamma * stay)
+            new = float(np.max(q))
             changes.append(new - expected[s])
             expected[s] = new
-        close = 1e-13 * (1 + mdp.max_reward)
+        close = 1e-13 * (1 + mdp.max_reward) / (1 - mdp.gamma) ** 2
         low, high = operators.gauss_seidel(mdp, V, reverse)
         assert max(abs(low - min(changes)), abs(high - max(changes))) <= close
         assert np.max(np.abs(V - expected)) <= close

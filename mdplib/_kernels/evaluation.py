@@ -1,0 +1,183 @@
+"""Kernels that evaluate one policy, on its rows gathered into arrays of their own.
+
+Arrays: `ptr` (S+1), `column` and `weight` (nnz of the policy), `r` (S). Only `V`, `x`, `spare`,
+`band` and `work` are written. Indices are cast to unsigned integers, as in `bellman`.
+"""
+
+import numpy as np
+
+from mdplib._kernels.compile import inlined, kernel
+
+U = np.uint64
+
+
+@kernel
+def row_ends(pair, indptr, ptr):
+    """Write the pointers of the policy's rows."""
+    ptr[0] = 0
+    for s in range(U(pair.size)):
+        k = U(pair[s])
+        ptr[s + U(1)] = ptr[s] + (indptr[k + U(1)] - indptr[k])
+
+
+@kernel
+def gather(pair, indptr, indices, data, reward, ptr, column, weight, r):
+    """Copy the policy's rows; return how far below and above the diagonal they reach."""
+    below, above = 0, 0
+    for s in range(U(pair.size)):
+        k = U(pair[s])
+        i = U(ptr[s])
+        for j in range(U(indptr[k]), U(indptr[k + U(1)])):
+            column[i], weight[i] = indices[j], data[j]
+            below = max(below, np.int64(s) - indices[j])
+            above = max(above, indices[j] - np.int64(s))
+            i += U(1)
+        r[s] = reward[k]
+    return below, above
+
+
+@inlined
+def product(ptr, column, weight, V, s):
+    """Return the sum of p V over row s, in four interleaved parts."""
+    j, end = U(ptr[s]), U(ptr[s + U(1)])
+    a, b, c, d = 0.0, 0.0, 0.0, 0.0
+    while j + U(4) <= end:
+        a += weight[j] * V[U(column[j])]
+        b += weight[j + U(1)] * V[U(column[j + U(1)])]
+        c += weight[j + U(2)] * V[U(column[j + U(2)])]
+        d += weight[j + U(3)] * V[U(column[j + U(3)])]
+        j += U(4)
+    while j < end:
+        a += weight[j] * V[U(column[j])]
+        j += U(1)
+    return (a + b) + (c + d)
+
+
+@kernel
+def sweep(ptr, column, weight, r, gamma, V, first, last, out):
+    """Write r + gamma P V for the states first..last-1; return the range of out - V."""
+    low, high = float("inf"), float("-inf")
+    for s in range(U(first), U(last)):
+        new = r[s] + gamma * product(ptr, column, weight, V, s)
+        change = new - V[s]
+        out[s] = new
+        low, high = min(low, change), max(high, change)
+    return low, high
+
+
+@kernel
+def sweeps(ptr, column, weight, r, gamma, V, spare, most, narrow):
+    """Sweep to and fro until the span of the change is at most `narrow`, `most` times at most.
+
+    Return the number of sweeps, the last range of changes, and the span of the first. After an
+    odd number of sweeps the result is in `spare`, after an even one in V.
+    """
+    n = 0
+    low, high, at_first = 0.0, 0.0, 0.0
+    while n < most:
+        low, high = sweep(ptr, column, weight, r, gamma, V, 0, V.size, spare)
+        V, spare = spare, V
+        n += 1
+        if n == 1:
+            at_first = high - low
+        if high - low <= narrow:
+            break
+    return n, low, high, at_first
+
+
+@kernel
+def gauss_seidel(ptr, column, weight, r, gamma, V, reverse):
+    """One in-place sweep, self-loops eliminated; return the largest change."""
+    n, most = U(V.size), 0.0
+    for i in range(n):
+        s = n - U(1) - i if reverse else i
+        total, stay = 0.0, 0.0
+        for j in range(U(ptr[s]), U(ptr[s + U(1)])):
+            if U(column[j]) == s:
+                stay += weight[j]
+            else:
+                total += weight[j] * V[U(column[j])]
+        new = r[s] + gamma * total
+        if stay > 0.0:
+            new /= 1.0 - gamma * stay
+        most = max(most, abs(new - V[s]))
+        V[s] = new
+    return most
+
+
+@kernel
+def fill_band(ptr, column, weight, gamma, below, band):
+    """Write I - gamma P by diagonals: entry (s, t) goes to band[s, t - s + below]."""
+    band[:] = 0.0
+    for s in range(band.shape[0]):
+        band[s, below] = 1.0
+        for j in range(ptr[s], ptr[s + 1]):
+            band[s, column[j] - s + below] -= gamma * weight[j]
+
+
+@kernel
+def solve_band(band, below, above, x):
+    """Solve the banded system in place, x being the right-hand side.
+
+    Elimination without pivoting: stable, as the rows of I - gamma P are diagonally dominant.
+    """
+    n = band.shape[0]
+    for i in range(n):
+        for s in range(i + 1, min(i + below + 1, n)):
+            factor = band[s, i - s + below] / band[i, below]
+            if factor != 0.0:
+                upper = min(i + above, n - 1)
+                for t in range(i + 1, upper + 1):
+                    band[s, t - s + below] -= factor * band[i, t - i + below]
+                x[s] -= factor * x[i]
+    for i in range(n - 1, -1, -1):
+        total = x[i]
+        for t in range(i + 1, min(i + above, n - 1) + 1):
+            total -= band[i, t - i + below] * x[t]
+        x[i] = total / band[i, below]
+
+
+@kernel
+def defect(ptr, column, weight, gamma, V, out):
+    """Write V - gamma P V."""
+    for s in range(U(V.size)):
+        out[s] = V[s] - gamma * product(ptr, column, weight, V, s)
+
+
+@kernel
+def bicgstab(ptr, column, weight, r, gamma, x, tol, most, work):
+    """Improve x towards (I - gamma P) x = r (van der Vorst 1992); return products and residual.
+
+    `work` has six rows of S. The result is not trusted: the caller tests it.
+    """
+    res, shadow, p, v, t = work[0], work[1], work[2], work[3], work[4]
+    defect(ptr, column, weight, gamma, x, res)
+    n, size = 1, 0.0
+    for s in range(x.size):
+        res[s] = r[s] - res[s]
+        shadow[s], p[s], v[s] = res[s], 0.0, 0.0
+        size = max(size, abs(res[s]))
+    rho, alpha, omega = 1.0, 1.0, 1.0
+    while size > tol and n < most:
+        before, rho = rho, np.dot(shadow, res)
+        if rho == 0.0 or omega == 0.0:
+            break
+        beta = (rho / before) * (alpha / omega)
+        for s in range(x.size):
+            p[s] = res[s] + beta * (p[s] - omega * v[s])
+        defect(ptr, column, weight, gamma, p, v)
+        alpha = rho / np.dot(shadow, v)
+        for s in range(x.size):
+            res[s] -= alpha * v[s]
+        defect(ptr, column, weight, gamma, res, t)
+        n += 2
+        square = np.dot(t, t)
+        omega = np.dot(t, res) / square if square > 0.0 else 0.0
+        size = 0.0
+        for s in range(x.size):
+            x[s] += alpha * p[s] + omega * res[s]
+            res[s] -= omega * t[s]
+            size = max(size, abs(res[s]))
+        if not np.isfinite(size):
+            break
+    return n, size
