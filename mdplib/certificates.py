@@ -92,20 +92,23 @@ class Shifted(Bracket):
         A pair of each state that attains it.
     change : tuple of float
         Least and largest entry of the computed ``TV - V``.
+    size : float
+        Largest magnitude in TV.
     """
 
-    def __init__(self, mdp: TabularMDP, TV: Floats, pair: Ints, change: tuple[float, float]):
-        size, swing = _largest(TV), max(abs(change[0]), abs(change[1]))  # |V| <= size + swing
+    def __init__(
+        self, mdp: TabularMDP, TV: Floats, pair: Ints, change: tuple[float, float], size: float
+    ):
+        swing = max(abs(change[0]), abs(change[1]))  # |V| <= size + swing
         error = operators.rounding_of_size(mdp, size + swing)
         below, above, owed = _shifts(mdp, change, size, error, (1.0, 1.0))
         reach = size + max(abs(below), abs(above))
         if not np.isfinite(2 * reach):
             _finished(TV + below, TV + above, _greedy(mdp, pair), owed)
-        for name, value in {
-            "TV": TV, "pair": pair, "change": change, "below": below, "above": above,
-            "rounding": owed, "_mdp": mdp, "_gap": (above - below) + 4 * operators.UNIT * reach,
-        }.items():  # fmt: skip
-            object.__setattr__(self, name, value)
+        self.__dict__.update(
+            TV=TV, pair=pair, change=change, below=below, above=above, rounding=owed, _mdp=mdp,
+            _gap=(above - below) + 4 * operators.UNIT * reach,
+        )  # fmt: skip
 
     TV: Floats
     pair: Ints
@@ -175,11 +178,9 @@ def bracket(mdp: TabularMDP, V: ArrayLike | None = None) -> Bracket:
     >>> bool(found.lower[0] <= 2 <= found.upper[0]), found.gap < 1e-13
     (True, True)
     """
-    if V is None and mdp.horizon is None:
-        return Shifted(mdp, *operators.backup_and_range(mdp, None))
     V = None if V is None else _finite(mdp, V)
-    if V is not None and mdp.horizon is None:
-        return Shifted(mdp, *operators.backup_and_range(mdp, V))
+    if mdp.horizon is None:
+        return backed_up(mdp, V)
     steps: list[DeterministicPolicy] = []
 
     def step(h: int, after: Floats) -> Floats:
@@ -189,6 +190,11 @@ def bracket(mdp: TabularMDP, V: ArrayLike | None = None) -> Bracket:
 
     lower, upper, slack = _finite_horizon(mdp, V, step)
     return _finished(lower, upper, MarkovPolicy(tuple(reversed(steps))), slack)
+
+
+def backed_up(mdp: TabularMDP, V: Floats | None) -> Shifted:
+    """Do as `bracket` for a discounted model and a vector known to be finite and contiguous."""
+    return Shifted(mdp, *operators.backup_and_range(mdp, V))
 
 
 @np.errstate(over="ignore", invalid="ignore")

@@ -77,8 +77,8 @@ def backup(mdp: TabularMDP, V: ArrayLike, h: int = 0) -> tuple[Floats, Ints]:
 
 def backup_and_range(
     mdp: TabularMDP, V: Floats | None, h: int = 0
-) -> tuple[Floats, Ints, tuple[float, float]]:
-    """Apply the optimality operator (1) and find the range of ``T V - V`` in the same pass.
+) -> tuple[Floats, Ints, tuple[float, float], float]:
+    """Apply the optimality operator (1); find the range of ``T V - V`` in the same pass.
 
     Parameters
     ----------
@@ -95,34 +95,35 @@ def backup_and_range(
         As `backup` returns them.
     change : tuple of float
         Least and largest entry of ``T V - V``.
+    size : float
+        Largest magnitude in ``T V``.
 
     Examples
     --------
     >>> from mdplib import TabularMDP
     >>> mdp = TabularMDP.from_dense([[[1.0], [1.0]]], [[0.0, 1.0]], 0.5)
     >>> backup_and_range(mdp, np.array([4.0]))
-    (array([3.]), array([1], dtype=int32), (-1.0, -1.0))
+    (array([3.]), array([1], dtype=int32), (-1.0, -1.0), 3.0)
     """
     S, layer, kernels = mdp.n_states, mdp.layer(h), _kernels.bellman
     out, pair = np.empty(S), np.empty(S, dtype=np.int32)
     if V is None:
         first = int(layer.state_ptr[0])
-        change = kernels.best_of(
-            layer.state_ptr, layer.reward[first:], np.zeros(S), 0, S, out, pair
-        )
+        found = kernels.best_of(layer.state_ptr, layer.reward[first:], np.zeros(S), 0, S, out, pair)
     elif _is_full(mdp, layer):
         q = q_values(mdp, V, h)
-        change = kernels.best_of(layer.state_ptr, q, V, 0, S, out, pair)
+        found = kernels.best_of(layer.state_ptr, q, V, 0, S, out, pair)
     elif mdp.nnz < _SERIAL:
-        change = kernels.backup(*layer, mdp.gamma, V, 0, S, out, pair)  # (1)
+        found = kernels.backup(*layer, mdp.gamma, V, 0, S, out, pair)  # (1)
     else:
         from mdplib._kernels import threads
 
-        def work(a: int, b: int) -> tuple[float, float]:
+        def work(a: int, b: int) -> tuple[float, ...]:
             return kernels.backup(*layer, mdp.gamma, V, a, b, out, pair)  # (1)
 
-        change = threads.share(threads.cuts(layer.state_ptr, layer.indptr), work)
-    return out, pair, change
+        found = threads.share(threads.cuts(layer.state_ptr, layer.indptr), work)
+    low, high, size = found
+    return out, pair, (low, high), size
 
 
 def _is_full(mdp: TabularMDP, layer: Layer) -> bool:

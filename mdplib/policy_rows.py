@@ -51,19 +51,16 @@ class PolicyRows:
     """
 
     def __init__(self, mdp: TabularMDP, pair: Ints, h: int = 0):
-        _, indptr, indices, data, reward = mdp.layer(h)
-        kernels = _kernels.evaluation
         S = self.n_states = pair.size
         self.gamma = mdp.gamma
-        self._ptr = np.empty(S + 1, dtype=np.int32)
-        kernels.row_ends(pair, indptr, self._ptr)
-        self.nnz = int(self._ptr[-1])
-        self._column = np.empty(self.nnz, dtype=np.int32)
-        self._weight = np.empty(self.nnz)
-        self.r = np.empty(S)
-        self.below, self.above = kernels.gather(
-            pair, indptr, indices, data, reward, self._ptr, self._column, self._weight, self.r
+        room = min(mdp.nnz, S * mdp.max_successors)
+        self._ptr, self.r = np.empty(S + 1, dtype=np.int32), np.empty(S)
+        column, weight = np.empty(room, dtype=np.int32), np.empty(room)
+        nnz, below, above = _kernels.evaluation.gather(
+            pair, *mdp.layer(h)[1:], self._ptr, column, weight, self.r
         )
+        self.nnz, self.below, self.above = int(nnz), int(below), int(above)
+        self._column, self._weight = column[: self.nnz], weight[: self.nnz]
         self._parts: list[tuple[int, int]] | None = None
 
     @property
@@ -124,7 +121,7 @@ class PolicyRows:
             else:
                 before, after = V, spare
 
-                def work(a: int, b: int, before=before, after=after) -> tuple[float, float]:
+                def work(a: int, b: int, before=before, after=after) -> tuple[float, ...]:
                     return _kernels.evaluation.sweep(
                         *self._rows, self.r, self.gamma, before, a, b, after
                     )

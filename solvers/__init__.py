@@ -21,6 +21,14 @@ _PUBLIC = {
     "METHODS": "solvers.table",
     "auto": "solvers.tabular.auto",
     "inexact_policy_iteration": "solvers.tabular.inexact_policy_iteration",
+    "anderson": "solvers.tabular.anderson",
+    "action_elimination": "solvers.tabular.action_elimination",
+    "topological": "solvers.tabular.topological",
+    "certified_policy_iteration": "solvers.undiscounted.certified_policy_iteration",
+    "interval_iteration": "solvers.undiscounted.interval_iteration",
+    "optimistic_value_iteration": "solvers.undiscounted.optimistic_value_iteration",
+    "average_reward": "solvers.undiscounted.average_reward",
+    "exact_undiscounted": "solvers.undiscounted.exact",
     "value_iteration": "solvers.tabular.value_iteration",
     "policy_iteration": "solvers.tabular.policy_iteration",
     "modified_policy_iteration": "solvers.tabular.modified_policy_iteration",
@@ -34,6 +42,8 @@ if TYPE_CHECKING:
     from solvers.dispatch import solve as solve
     from solvers.table import METHODS as METHODS
     from solvers.table import Method as Method
+    from solvers.tabular.action_elimination import action_elimination as action_elimination
+    from solvers.tabular.anderson import anderson as anderson
     from solvers.tabular.auto import auto as auto
     from solvers.tabular.backward_induction import backward_induction as backward_induction
     from solvers.tabular.exact import exact_policy_iteration as exact_policy_iteration
@@ -45,7 +55,17 @@ if TYPE_CHECKING:
         modified_policy_iteration as modified_policy_iteration,
     )
     from solvers.tabular.policy_iteration import policy_iteration as policy_iteration
+    from solvers.tabular.topological import topological as topological
     from solvers.tabular.value_iteration import value_iteration as value_iteration
+    from solvers.undiscounted.average_reward import average_reward as average_reward
+    from solvers.undiscounted.certified_policy_iteration import (
+        certified_policy_iteration as certified_policy_iteration,
+    )
+    from solvers.undiscounted.exact import exact_undiscounted as exact_undiscounted
+    from solvers.undiscounted.interval_iteration import interval_iteration as interval_iteration
+    from solvers.undiscounted.optimistic_value_iteration import (
+        optimistic_value_iteration as optimistic_value_iteration,
+    )
 
 
 def __getattr__(name: str):

@@ -9,7 +9,7 @@ from typing import Literal
 
 from mdplib.solution import Solution
 
-Kind = Literal["discounted", "finite_horizon"]
+Kind = Literal["discounted", "finite_horizon", "reachability", "expected_reward", "average_reward"]
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,8 @@ class Method:
 
 
 _TABULAR = "solvers.tabular."
+_UNDISCOUNTED = "solvers.undiscounted."
+_TO_A_TARGET: tuple[Kind, ...] = ("reachability", "expected_reward")
 METHODS: dict[str, Method] = {
     "auto": Method(
         _TABULAR + "auto", "auto", ("discounted",), "about that of the best of those it combines"
@@ -105,5 +107,35 @@ METHODS: dict[str, Method] = {
         "backward_induction",
         ("finite_horizon",),
         "O(H nnz)",
+    ),
+    "certified_policy_iteration": Method(
+        _UNDISCOUNTED + "certified_policy_iteration",
+        "certified_policy_iteration",
+        _TO_A_TARGET,
+        "one sparse solve per strong component and improvement",
+    ),
+    "interval_iteration": Method(
+        _UNDISCOUNTED + "interval_iteration",
+        "interval_iteration",
+        _TO_A_TARGET,
+        "O(nnz) per sweep, from below and from above",
+    ),
+    "optimistic_value_iteration": Method(
+        _UNDISCOUNTED + "optimistic_value_iteration",
+        "optimistic_value_iteration",
+        _TO_A_TARGET,
+        "O(nnz) per sweep",
+    ),
+    "exact_undiscounted": Method(
+        _UNDISCOUNTED + "exact",
+        "exact_undiscounted",
+        _TO_A_TARGET,
+        "one rational solve per strong component and improvement",
+    ),
+    "average_reward": Method(
+        _UNDISCOUNTED + "average_reward",
+        "average_reward",
+        ("average_reward",),
+        "O(nnz) per sweep",
     ),
 }

@@ -34,8 +34,11 @@ def product(indptr, indices, data, V, k):
 
 @kernel
 def backup(state_ptr, indptr, indices, data, reward, gamma, V, first, last, out, pair):
-    """Write max_k (r + gamma P V) and its lowest maximiser; return the range of out - V."""
-    low, high = float("inf"), float("-inf")
+    """Write max_k (r + gamma P V) and its lowest maximiser.
+
+    Return the least and the largest entry of out - V, and the largest magnitude in out.
+    """
+    low, high, size = float("inf"), float("-inf"), 0.0
     for s in range(U(first), U(last)):
         k, end = U(state_ptr[s]), U(state_ptr[s + U(1)])
         best, chosen = reward[k] + gamma * product(indptr, indices, data, V, k), k
@@ -47,14 +50,14 @@ def backup(state_ptr, indptr, indices, data, reward, gamma, V, first, last, out,
             k += U(1)
         out[s], pair[s] = best, chosen
         change = best - V[s]
-        low, high = min(low, change), max(high, change)
-    return low, high
+        low, high, size = min(low, change), max(high, change), max(size, abs(best))
+    return low, high, size
 
 
 @kernel
 def best_of(state_ptr, q, V, first, last, out, pair):
-    """Write the maximum of q over each state's pairs, as `backup` does; q starts at a pair."""
-    low, high = float("inf"), float("-inf")
+    """Write the maximum of q over each state's pairs, and return what `backup` does."""
+    low, high, size = float("inf"), float("-inf"), 0.0
     start = U(state_ptr[0])
     for s in range(U(first), U(last)):
         k, end = U(state_ptr[s]), U(state_ptr[s + U(1)])
@@ -66,8 +69,8 @@ def best_of(state_ptr, q, V, first, last, out, pair):
             k += U(1)
         out[s], pair[s] = best, chosen
         change = best - V[s]
-        low, high = min(low, change), max(high, change)
-    return low, high
+        low, high, size = min(low, change), max(high, change), max(size, abs(best))
+    return low, high, size
 
 
 @kernel

@@ -12,28 +12,23 @@ U = np.uint64
 
 
 @kernel
-def row_ends(pair, indptr, ptr):
-    """Write the pointers of the policy's rows."""
+def gather(pair, indptr, indices, data, reward, ptr, column, weight, r):
+    """Copy the policy's rows; return their size and how far they reach from the diagonal.
+
+    `column` and `weight` have room for more than the rows may need.
+    """
+    below, above, i = 0, 0, U(0)
     ptr[0] = 0
     for s in range(U(pair.size)):
         k = U(pair[s])
-        ptr[s + U(1)] = ptr[s] + (indptr[k + U(1)] - indptr[k])
-
-
-@kernel
-def gather(pair, indptr, indices, data, reward, ptr, column, weight, r):
-    """Copy the policy's rows; return how far below and above the diagonal they reach."""
-    below, above = 0, 0
-    for s in range(U(pair.size)):
-        k = U(pair[s])
-        i = U(ptr[s])
         for j in range(U(indptr[k]), U(indptr[k + U(1)])):
             column[i], weight[i] = indices[j], data[j]
             below = max(below, np.int64(s) - indices[j])
             above = max(above, indices[j] - np.int64(s))
             i += U(1)
+        ptr[s + U(1)] = i
         r[s] = reward[k]
-    return below, above
+    return i, below, above
 
 
 @inlined

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 WORTHWHILE = 250_000  # transitions per thread below which a second thread does not pay
 
-Range = tuple[float, float]
+Extremes = tuple[float, ...]
 
 
 def cuts(state_ptr: NDArray[np.int32], indptr: NDArray[np.int32]) -> list[tuple[int, int]]:
@@ -40,17 +40,17 @@ def cuts(state_ptr: NDArray[np.int32], indptr: NDArray[np.int32]) -> list[tuple[
     return [(a, b) for a, b in pairwise(edges) if a < b]
 
 
-def share(parts: list[tuple[int, int]], work: Callable[[int, int], Range]) -> Range:
-    """Run `work` on every range of states and merge the ranges of changes it returns."""
+def share(parts: list[tuple[int, int]], work: Callable[[int, int], Extremes]) -> Extremes:
+    """Run `work` on every range of states; merge a minimum and maxima, in the order returned."""
     if len(parts) == 1:
         return work(*parts[0])
     pool = _pool(os.getpid(), numba.get_num_threads())
     others = [pool.submit(work, *part) for part in parts[1:]]
-    low, high = work(*parts[0])
+    low, *highs = work(*parts[0])
     for other in others:
-        a, b = other.result()
-        low, high = min(low, a), max(high, b)
-    return low, high
+        least, *most = other.result()
+        low, highs = min(low, least), list(map(max, highs, most))
+    return (low, *highs)
 
 
 @cache

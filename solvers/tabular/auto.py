@@ -35,6 +35,7 @@ from solvers.tabular.run import Floats, Progress, Run, need_discounted, raised, 
 
 _FIRST = 5  # sweeps of the first policy: enough to see whether the span shrinks
 _INNER = 20  # sweeps of a later one, at most
+_SMALL = 20_000  # transitions
 _NEWS = 64  # Gauss-Seidel sweeps between two solves, at most
 _FUSED = 0.4  # time of a multiplication within a band, over that of one in a sparse row
 _SOLVES = 3  # policies that a solver is expected to evaluate
@@ -103,6 +104,8 @@ class Auto:
         gamma = run.mdp.gamma
         # the span of T V - V at which the bracket is as narrow as wanted
         self.narrow = 0.5 * run.tol * (1 - gamma) / gamma if gamma > 0 else math.inf
+        # where a certificate costs more than its sweep, let more sweeps go between two of them
+        self.cut = 0.1 if run.mdp.nnz > _SMALL else 0.01
         self.products = 200  # of BiCGSTAB
         self.gaps: list[float] = []
         self.news = self.turns = 0
@@ -136,7 +139,7 @@ class Auto:
         """Sweep around the middle of the bracket (1)."""
         low, high = self.found.change
         most = _INNER if len(self.gaps) > 1 else _FIRST
-        narrow = max(0.1 * (high - low), self.narrow)
+        narrow = max(self.cut * (high - low), self.narrow)
         done = self.rows.sweeps(self.found.midpoint, most, narrow)
         if done.n < most and not self._stuck(2):
             return done.V, done.n + 1

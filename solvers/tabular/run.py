@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mdplib.certificates import Bracket, bracket
+from mdplib.certificates import Bracket, backed_up, bracket
 from mdplib.errors import InvalidModelError, NotApplicableError
 from mdplib.solution import Provenance, Solution, Stats, Status
 from mdplib.tabular import TabularMDP
@@ -98,7 +98,7 @@ class Run:
             iterations += work
             if not np.isfinite(V).all():
                 V = best.midpoint
-            found = bracket(self.mdp, V)
+            found = backed_up(self.mdp, V)
             stalled = 0 if found.gap < best.gap else stalled + 1
             best = found if found.gap < best.gap else best
 

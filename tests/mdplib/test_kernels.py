@@ -59,7 +59,8 @@ def test_kernels_agree_with_their_source_and_with_numpy(i: int):
     results = []
     for kernel in (bellman.backup, source(bellman.backup)):
         out, pair = np.full(mdp.n_states, np.nan), np.full(mdp.n_states, -1, dtype=np.int32)
-        low, high = kernel(*layer, mdp.gamma, V, 0, mdp.n_states, out, pair)
+        low, high, size = kernel(*layer, mdp.gamma, V, 0, mdp.n_states, out, pair)
+        assert size == np.abs(out).max()
         assert np.max(np.abs(out - q.max(axis=1))) <= close
         assert np.all(q[np.arange(mdp.n_states), mdp.action_id[pair]] >= q.max(axis=1) - 2 * close)
         assert abs(low - np.min(out - V)) + abs(high - np.max(out - V)) <= close

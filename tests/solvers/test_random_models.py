@@ -24,8 +24,15 @@ SEED = 20_261
 TOL = 1e-6
 QUICK, SLOW, BLOCKS = 300, 10_000, 10
 # Enough for most discount factors; the others must report the limit and keep their bounds.
-LIMITED = {"value_iteration": 40, "gauss_seidel": 100, "modified_policy_iteration": 200}
-PAIRS = [(name, kind) for name, m in solvers.METHODS.items() for kind in m.requires]
+LIMITED = {
+    "value_iteration": 40,
+    "gauss_seidel": 100,
+    "modified_policy_iteration": 200,
+    "anderson": 60,
+    "action_elimination": 60,
+}
+KINDS = ("discounted", "finite_horizon")
+PAIRS = [(n, k) for n, m in solvers.METHODS.items() for k in m.requires if k in KINDS]
 
 
 @cache
