@@ -41,6 +41,11 @@ DISCOUNT = Hypothesis(
     "0 <= gamma < 1 and the horizon is infinite",
     lambda instance: instance.model.horizon is None and bool(0 <= instance.model.gamma < 1),
 )
+UNDISCOUNTED = Hypothesis(
+    "undiscounted",
+    "gamma = 1 and the horizon is infinite",
+    lambda instance: instance.model.horizon is None and bool(instance.model.gamma == 1),
+)
 HORIZON = Hypothesis(
     "horizon",
     "H >= 1 steps and 0 <= gamma <= 1",
@@ -120,8 +125,8 @@ def allowance(instance: Instance, *sizes: Array) -> float:
 
     A backup of S terms has relative error at most about S u, u the unit roundoff; evaluating a
     policy, or iterating, multiplies it by the norm 1 / (1 - gamma) of the resolvent (the number of
-    steps, for a finite horizon). The same factors carry a row sum that is off by rounding into the
-    values.
+    steps, for a finite horizon; an undiscounted instance brings its own). The same factors carry a
+    row sum that is off by rounding into the values.
 
     Parameters
     ----------
@@ -136,7 +141,7 @@ def allowance(instance: Instance, *sizes: Array) -> float:
         Zero for a rational instance whose rows sum to one exactly.
     """
     model = instance.model
-    steps = amplification(model)
+    steps = amplification(model) if instance.steps is None else instance.steps
     models = [model, *(v for v in instance.values.values() if isinstance(v, Model))]
     arrays = [v for v in instance.values.values() if isinstance(v, np.ndarray) and v.size]
     seen = max((float(np.abs(x).max()) for x in (*arrays, *sizes)), default=0.0)

@@ -36,6 +36,9 @@ class Instance:
         Name used in verdicts.
     solver : callable, optional
         ``solver(mdp) -> Solution`` supplies V*; policy iteration of this package if None.
+    steps : float, optional
+        Norm of the map from one-step errors to values, needed for an undiscounted model, where
+        the discount factor does not bound it.
 
     Examples
     --------
@@ -48,6 +51,7 @@ class Instance:
     values: Mapping[str, Any] = field(default_factory=dict)
     label: str = ""
     solver: Solver | None = field(default=None, repr=False)
+    steps: float | None = None
     _solved: dict[int, tuple[Model, Array, float]] = field(
         default_factory=dict, init=False, repr=False
     )
@@ -191,7 +195,7 @@ class Instance:
             Floats and float arrays become fractions, integers stay.
         """
         values = {name: _exact(value) for name, value in self.values.items()}
-        return Instance(self.model.exact(), values, self.label)
+        return Instance(self.model.exact(), values, self.label, steps=self.steps)
 
     def save(self, path: Path) -> None:
         """Write the instance to an npz file.
@@ -202,6 +206,8 @@ class Instance:
             File to write; its folder must exist.
         """
         arrays: dict[str, Any] = {"label": self.label, **_flat("model", self.model)}
+        if self.steps is not None:
+            arrays["steps"] = np.array(self.steps)
         for name, value in self.values.items():
             key = f"values.{name}"
             if isinstance(value, Model):
@@ -234,7 +240,8 @@ class Instance:
                 values[name] = arrays[key] if arrays[key].ndim else arrays[key].item()
             elif key.startswith("values.") and name.endswith(".P"):
                 values[name.removesuffix(".P")] = _model(arrays, key.removesuffix(".P"))
-        return cls(_model(arrays, "model"), values, str(arrays["label"]))
+        steps = float(arrays["steps"]) if "steps" in arrays else None
+        return cls(_model(arrays, "model"), values, str(arrays["label"]), steps=steps)
 
 
 def _exact(value: Any) -> Any:

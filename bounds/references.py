@@ -47,6 +47,12 @@ REFERENCES: dict[str, Reference] = {
     "bellman1957": Reference(
         "R. Bellman", "Dynamic Programming", "Princeton University Press", 1957
     ),
+    "bertsekas1991": Reference(
+        "D. P. Bertsekas, J. N. Tsitsiklis",
+        "An analysis of stochastic shortest path problems",
+        "Mathematics of Operations Research 16, 580-595",
+        1991,
+    ),
     "blackwell1962": Reference(
         "D. Blackwell",
         "Discrete dynamic programming",
@@ -58,6 +64,12 @@ REFERENCES: dict[str, Reference] = {
         "Contraction mappings in the theory underlying dynamic programming",
         "SIAM Review 9, 165-177",
         1967,
+    ),
+    "haddad2018": Reference(
+        "S. Haddad, B. Monmege",
+        "Interval iteration algorithm for MDPs and IMDPs",
+        "Theoretical Computer Science 735, 111-131",
+        2018,
     ),
     "hoeffding1963": Reference(
         "W. Hoeffding",
@@ -95,11 +107,29 @@ REFERENCES: dict[str, Reference] = {
         "Journal of Mathematical Analysis and Applications 14, 38-43",
         1966,
     ),
+    "macqueen1967": Reference(
+        "J. MacQueen",
+        "A test for suboptimal actions in Markovian decision problems",
+        "Operations Research 15, 559-561",
+        1967,
+    ),
     "mdplib": Reference(
         "the authors of mdplib",
         "Statements proved in the module that holds them",
         "Source code of this library",
         2026,
+    ),
+    "odoni1969": Reference(
+        "A. R. Odoni",
+        "On finding the maximal gain for Markov decision processes",
+        "Operations Research 17, 857-860",
+        1969,
+    ),
+    "park1969": Reference(
+        "D. Park",
+        "Fixpoint induction and proofs of program properties",
+        "Machine Intelligence 5, 59-78",
+        1969,
     ),
     "porteus1971": Reference(
         "E. L. Porteus",

@@ -58,11 +58,20 @@ def _add_solve(commands: argparse._SubParsersAction) -> None:
         "solve", help="solve a model and prove bounds on its value", description=_SOLVE
     )
     solve.add_argument(
-        "model", help="Gymnasium id, name from mdplib list, or path of a model file (.npz)"
+        "model", help="Gymnasium id, name from mdplib list, or path of a model file (any format)"
     )
     solve.add_argument("--gamma", type=float, help="discount factor (Gymnasium: 0.99 by default)")
     solve.add_argument("--horizon", type=int, metavar="H", help="number of steps, if finite")
     solve.add_argument("--tol", type=float, default=1e-6, help="wanted gap (default: %(default)s)")
+    solve.add_argument(
+        "--rtol", type=float, help="without discount: wanted gap relative to the value, added"
+    )
+    ask = solve.add_mutually_exclusive_group()
+    ask.add_argument("--reach", metavar="LABEL", help="probability of reaching the states LABEL")
+    ask.add_argument("--until", metavar="LABEL", help="expected reward until the states LABEL")
+    ask.add_argument("--average", action="store_true", help="average reward per step")
+    solve.add_argument("--objective", choices=("max", "min"), default="max", help="(default: max)")
+    solve.add_argument("--reward", metavar="NAME", help="which reward of the file")
     solve.add_argument("--method", default="auto", help="name of a solver (default: %(default)s)")
     solve.add_argument("--time-limit", type=float, metavar="S", help="seconds")
     solve.add_argument("--json", action="store_true", help="print everything as JSON")

@@ -37,6 +37,7 @@ _PUBLIC = {
     "NotApplicableError": "mdplib.errors",
     "MissingExtraError": "mdplib.errors",
     "read": "mdplib.io",
+    "read_with_report": "mdplib.io",
     "write": "mdplib.io",
 }
 _MODULES = (
@@ -66,6 +67,7 @@ if TYPE_CHECKING:
     from mdplib.errors import NotApplicableError as NotApplicableError
     from mdplib.errors import SolverError as SolverError
     from mdplib.io import read as read
+    from mdplib.io import read_with_report as read_with_report
     from mdplib.io import write as write
     from mdplib.labelled import LabelledMDP as LabelledMDP
     from mdplib.policy import DeterministicPolicy as DeterministicPolicy

@@ -314,12 +314,14 @@ def from_mdptoolbox(P: Any, R: Any, gamma: float, **fields: Unpack[ModelFields])
     for a, block in enumerate(blocks):
         if block.shape != (S, S):
             raise InvalidModelError(f"P[{a}] has shape {block.shape}; ({S}, {S}) expected")
-    if isinstance(R, list | tuple) and any(sp.issparse(block) for block in R):
-        R = np.stack([block.toarray() for block in R])
-    reward = validate.frozen(R, np.float64, "R", (1, 2, 3))
-    if reward.shape == (A, S, S):
-        rows = [block.multiply(reward[a]).sum(axis=1) for a, block in enumerate(blocks)]
-        reward = np.stack(rows, axis=1)
+    sparse = isinstance(R, list | tuple) and any(sp.issparse(block) for block in R)
+    if (sparse and any(np.shape(block) != (S, S) for block in R)) or (sparse and len(R) != A):
+        raise InvalidModelError(f"R is a list of {len(R)}; {A} matrices of shape ({S}, {S}) wanted")
+    reward = np.empty(0) if sparse else validate.frozen(R, np.float64, "R", (1, 2, 3))
+    if sparse or reward.shape == (A, S, S):
+        paid = R if sparse else reward
+        rows = [block.multiply(paid[a]).sum(axis=1) for a, block in enumerate(blocks)]
+        reward = np.stack([np.asarray(row).reshape(S) for row in rows], axis=1)
     elif reward.shape == (S,):
         reward = np.repeat(reward[:, None], A, axis=1)
     elif reward.shape != (S, A):

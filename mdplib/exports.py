@@ -64,7 +64,7 @@ def to_dense(
             f"dense arrays of {S} states and {A} actions need {gib:.3g} GiB, more than "
             f"limit_gib={limit_gib:g}; use to_sparse, or raise the limit"
         )
-    rows, _, state, action = to_sparse(mdp)
+    state, action = mdp.pair_state, mdp.action_id
     per_step = mdp.reward.ndim == 2
     lead = (H,) if H else ()
     P = np.zeros((*lead, S, A, S))
@@ -73,7 +73,8 @@ def to_dense(
     else:
         sizes = np.diff(mdp.state_ptr[:: mdp.n_states])
         where = (np.repeat(np.arange(H), sizes), state, action)
-    P[where] = rows.toarray()
+    lengths = np.diff(mdp.indptr)
+    P[(*(np.repeat(axis, lengths) for axis in where), mdp.indices)] = mdp.data
     r = np.full((*(mdp.reward.shape[:1] if per_step else lead), S, A), -np.inf)
     r[(slice(None), *where) if per_step else where] = mdp.reward
     return P, r

@@ -192,7 +192,7 @@ class PolicyRows:
         """
         x, work = V.copy(), np.empty((5, self.n_states))
         with np.errstate(all="ignore"):
-            n, size = _kernels.evaluation.bicgstab(
+            n, size = _kernels.evaluation.bicgstab(  # (2)
                 *self._rows, self.r, self.gamma, x, tol, most, work
             )
         return x, n, size

@@ -196,13 +196,19 @@ class Solution:
         if self.initial_law is None:
             raise MdplibError("the problem has no initial law; set initial= in the model")
         lower, upper = np.atleast_2d(self.lower)[0], np.atleast_2d(self.upper)[0]
-        law, n = self.initial_law, self.initial_law.size
+        used = self.initial_law > 0  # an infinite value elsewhere does not matter
+        law, n = self.initial_law[used], int(np.count_nonzero(used))
+        if n == 1 and law[0] == 1:
+            return float(lower[used][0]), float(upper[used][0])
         relative, tiny = n * 2.0**-51, n * 2.0**-1073  # more than the rounding of a product
-        low, high = float(law @ lower), float(law @ upper)
-        return (
-            low - (relative * float(law @ np.abs(lower)) + tiny),
-            high + (relative * float(law @ np.abs(upper)) + tiny),
-        )
+
+        def outward(x: NDArray[np.float64], sign: float) -> float:
+            total = float(law @ x)
+            if np.isinf(total):
+                return total
+            return total + sign * (relative * float(law @ np.abs(x)) + tiny)
+
+        return outward(lower[used], -1.0), outward(upper[used], 1.0)
 
     def require(self) -> Solution:
         """Return self if the status is OPTIMAL, else raise `SolverError` holding self."""

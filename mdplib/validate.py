@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mdplib import blockwise
 from mdplib.errors import InvalidModelError
 
 ROW_SUM_TOLERANCE = 1e-9
@@ -260,6 +261,9 @@ def rows(mdp: Rows, tolerance: float = ROW_SUM_TOLERANCE) -> None:
     """
     S = mdp.n_states
     indices, data, action = mdp.indices, mdp.data, mdp.action_id
+    with np.errstate(over="ignore"):
+        if blockwise.rows_are_sound(mdp.state_ptr, action, mdp.indptr, indices, data, S, tolerance):
+            return
     stacked = mdp.state_ptr.size != S + 1
 
     def pair(k: int) -> str:
@@ -387,6 +391,9 @@ def fingerprint(model: Any) -> str:
         elif isinstance(value, Mapping):
             for key in sorted(value):
                 add(f"{name}[{key!r}]", value[key])
+        elif isinstance(value, tuple) and value and isinstance(value[0], Fraction):
+            numbers = [f"{x.numerator:x}/{x.denominator:x}" for x in value]  # decimals are limited
+            digest.update(f"{name}={numbers}".encode())
         else:
             digest.update(f"{name}={value!r}".encode())
 

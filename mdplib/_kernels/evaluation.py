@@ -140,10 +140,28 @@ def defect(ptr, column, weight, gamma, V, out):
 
 
 @kernel
+def dot(x, y):
+    """Return the inner product: by hand, as a BLAS may start threads for it."""
+    a, b, c, d = 0.0, 0.0, 0.0, 0.0
+    n = U(x.size)
+    i, whole = U(0), n - n % U(4)
+    while i < whole:
+        a += x[i] * y[i]
+        b += x[i + U(1)] * y[i + U(1)]
+        c += x[i + U(2)] * y[i + U(2)]
+        d += x[i + U(3)] * y[i + U(3)]
+        i += U(4)
+    while i < n:
+        a += x[i] * y[i]
+        i += U(1)
+    return (a + b) + (c + d)
+
+
+@kernel
 def bicgstab(ptr, column, weight, r, gamma, x, tol, most, work):
     """Improve x towards (I - gamma P) x = r (van der Vorst 1992); return products and residual.
 
-    `work` has six rows of S. The result is not trusted: the caller tests it.
+    `work` has five rows of S. The result is not trusted: the caller tests it.
     """
     res, shadow, p, v, t = work[0], work[1], work[2], work[3], work[4]
     defect(ptr, column, weight, gamma, x, res)
@@ -154,25 +172,25 @@ def bicgstab(ptr, column, weight, r, gamma, x, tol, most, work):
         size = max(size, abs(res[s]))
     rho, alpha, omega = 1.0, 1.0, 1.0
     while size > tol and n < most:
-        before, rho = rho, np.dot(shadow, res)
+        before, rho = rho, dot(shadow, res)
         if rho == 0.0 or omega == 0.0:
             break
         beta = (rho / before) * (alpha / omega)
         for s in range(x.size):
             p[s] = res[s] + beta * (p[s] - omega * v[s])
         defect(ptr, column, weight, gamma, p, v)
-        alpha = rho / np.dot(shadow, v)
+        alpha = rho / dot(shadow, v)
         for s in range(x.size):
             res[s] -= alpha * v[s]
         defect(ptr, column, weight, gamma, res, t)
         n += 2
-        square = np.dot(t, t)
-        omega = np.dot(t, res) / square if square > 0.0 else 0.0
+        square = dot(t, t)
+        omega = dot(t, res) / square if square > 0.0 else 0.0
         size = 0.0
         for s in range(x.size):
             x[s] += alpha * p[s] + omega * res[s]
             res[s] -= omega * t[s]
             size = max(size, abs(res[s]))
-        if not np.isfinite(size):
+        if not np.isfinite(omega) or not np.isfinite(alpha):
             break
     return n, size

@@ -23,21 +23,24 @@ import errno
 import hashlib
 import json
 import math
-import os
 import re
-import secrets
 import struct
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mdplib.errors import InvalidModelError
+from mdplib.io.files import refusal, replacing
 from mdplib.tabular import TabularMDP
+
+if TYPE_CHECKING:
+    from mdplib.labelled import LabelledMDP
+    from mdplib.undiscounted import UndiscountedMDP
 
 KIND, SCHEMA = "mdplib.TabularMDP", 1
 _HEAD = "__head__"
@@ -62,12 +65,12 @@ _DAMAGE = (
 )
 
 
-def save_npz(mdp: TabularMDP, path: str | Path) -> None:
+def save_npz(mdp: TabularMDP | LabelledMDP | UndiscountedMDP, path: str | Path) -> None:
     """Write a model, atomically.
 
     Parameters
     ----------
-    mdp : TabularMDP
+    mdp : TabularMDP, LabelledMDP or UndiscountedMDP
         The model; every field is kept.
     path : str or Path
         File to write, under exactly this name.
@@ -86,6 +89,11 @@ def save_npz(mdp: TabularMDP, path: str | Path) -> None:
     ...     load_npz(Path(folder, "forest.npz")) == models.forest()
     True
     """
+    if not isinstance(mdp, TabularMDP):
+        from mdplib.io.npz_labelled import save_labelled
+
+        save_labelled(mdp, path)
+        return
     arrays = {name: getattr(mdp, name) for name in (*_ARRAYS, *_OPTIONAL)}
     head = {
         "gamma": mdp.gamma,
@@ -100,7 +108,7 @@ def save_npz(mdp: TabularMDP, path: str | Path) -> None:
 
 
 def load_npz(path: str | Path, *, limit_gib: float = 8.0) -> TabularMDP:
-    """Read a model written by `save_npz`.
+    """Read a discounted or finite-horizon model written by `save_npz`; `mdplib.read` takes any.
 
     Parameters
     ----------
@@ -128,9 +136,9 @@ def load_npz(path: str | Path, *, limit_gib: float = 8.0) -> TabularMDP:
         mdp = TabularMDP(**arrays, **head)
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
-        raise _refusal(path, f"its content is not a model: {reason}") from error
+        raise refusal(path, f"its content is not a model: {reason}") from error
     if mdp.fingerprint != fingerprint:
-        raise _refusal(
+        raise refusal(
             path, f"the model in it has fingerprint {mdp.fingerprint}, but {fingerprint} was stored"
         )
     return mdp
@@ -171,7 +179,7 @@ def write_arrays(
     about["checksum"] = _checksum(kind, schema, head, kept)
     text = np.frombuffer(json.dumps(about).encode(), dtype=np.uint8)
     with (
-        _replacing(Path(path)) as file,
+        replacing(Path(path)) as file,
         zipfile.ZipFile(file, "w", zipfile.ZIP_STORED, allowZip64=True) as archive,
     ):
         for name, array in {_HEAD: text, **kept}.items():
@@ -209,44 +217,70 @@ def read_arrays(
     OSError
         If it cannot be opened.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = _members(path, archive, limit_gib)
-            about = _about(path, _read_member(archive, members.pop(_HEAD)), kind, schema)
-            arrays = {name: _read_member(archive, info) for name, info in members.items()}
-    except InvalidModelError:
-        raise
-    except _DAMAGE as error:
-        raise _refusal(path, f"it is damaged or cut short ({error})") from error
-    except OSError as error:
-        if error.errno not in (None, errno.EINVAL):
-            raise
-        raise _refusal(path, f"it is damaged or cut short ({error})") from error
+    with _damage(path), zipfile.ZipFile(path) as archive:
+        members = _members(path, archive, limit_gib)
+        if _HEAD not in members:
+            raise refusal(
+                path,
+                "it was not written by mdplib",
+                "mdplib.read takes foreign arrays P, R and gamma; load others with numpy.load.",
+            )
+        about = _about(path, _read_member(archive, members.pop(_HEAD)), kind, schema)
+        arrays = {name: _read_member(archive, info) for name, info in members.items()}
     head = about["head"]
     if about["checksum"] != _checksum(kind, about["schema"], head, arrays):
-        raise _refusal(path, "its checksum does not fit its content")
+        raise refusal(path, "its checksum does not fit its content")
     return head, arrays
 
 
-def _refusal(
-    path: str | Path, reason: str, remedy: str = "Restore it from a copy, or write it anew."
-) -> InvalidModelError:
-    return InvalidModelError(f"{path} cannot be used: {reason}. {remedy}")
+def is_foreign(path: str | Path, *, limit_gib: float = 8.0) -> bool:
+    """Whether an npz file was written by something else than mdplib."""
+    with _damage(path), zipfile.ZipFile(path) as archive:
+        return _HEAD not in _members(path, archive, limit_gib)
+
+
+def foreign_arrays(path: str | Path, *, limit_gib: float = 8.0) -> dict[str, NDArray[Any]]:
+    """Read the arrays of an npz file that something else than mdplib wrote.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+    limit_gib : float
+        Refuse files that declare more than this, in GiB.
+
+    Raises
+    ------
+    InvalidModelError
+        If it is damaged, too large, or holds anything but numeric arrays.
+    OSError
+        If it cannot be opened.
+    """
+    with _damage(path), zipfile.ZipFile(path) as archive:
+        members = _members(path, archive, limit_gib)
+        return {name: _read_member(archive, info, True) for name, info in members.items()}
+
+
+def kind_of(path: str | Path, *, limit_gib: float = 8.0) -> str:
+    """Return what a file written by mdplib says it holds."""
+    with _damage(path), zipfile.ZipFile(path) as archive:
+        members = _members(path, archive, limit_gib)
+        return str(_header(path, _read_member(archive, members[_HEAD]))["kind"])
 
 
 @contextlib.contextmanager
-def _replacing(path: Path) -> Iterator[Any]:
-    """Open a temporary file that replaces `path` on success and vanishes on failure."""
-    spare = path.with_name(f".{path.name[:100]}.{secrets.token_hex(6)}.tmp")
+def _damage(path: str | Path) -> Iterator[None]:
+    """Turn what the modules for zip files raise on damage into a refusal."""
     try:
-        with spare.open("xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        spare.replace(path)
-    except BaseException:
-        spare.unlink(missing_ok=True)
+        yield
+    except InvalidModelError:
         raise
+    except _DAMAGE as error:
+        raise refusal(path, f"it is damaged or cut short ({error})") from error
+    except OSError as error:
+        if error.errno not in (None, errno.EINVAL):
+            raise
+        raise refusal(path, f"it is damaged or cut short ({error})") from error
 
 
 def _checksum(kind: str, schema: int, head: str, arrays: Mapping[str, NDArray[Any]]) -> str:
@@ -267,50 +301,50 @@ def _members(
     for info in archive.infolist():
         name = info.filename.removesuffix(".npy")
         if name == info.filename or not name.isidentifier() or name in members:
-            raise _refusal(path, f"it holds {info.filename!r}, which is no array of this format")
+            raise refusal(path, f"it holds {info.filename!r}, which is no array of this format")
         if info.flag_bits & 1 or info.compress_type not in (
             zipfile.ZIP_STORED,
             zipfile.ZIP_DEFLATED,
         ):
-            raise _refusal(path, f"{info.filename!r} is encrypted or compressed by other means")
+            raise refusal(path, f"{info.filename!r} is encrypted or compressed by other means")
         packed = info.compress_size
         if info.compress_type == zipfile.ZIP_STORED:
             honest = info.file_size == packed
         else:
             honest = info.file_size <= _MOST_INFLATION * packed
         if not honest:
-            raise _refusal(
+            raise refusal(
                 path, f"{info.filename!r} cannot unpack from {packed} to {info.file_size} bytes"
             )
         members[name] = info
         if len(members) > _MOST_MEMBERS:
-            raise _refusal(path, f"it holds more than {_MOST_MEMBERS} arrays")
+            raise refusal(path, f"it holds more than {_MOST_MEMBERS} arrays")
     declared = sum(info.file_size for info in members.values()) / 2**30
     if declared > limit_gib:
         remedy = "If the file is trusted, raise limit_gib."
         reason = f"it unpacks to {declared:.3g} GiB, more than limit_gib={limit_gib:g}"
-        raise _refusal(path, reason, remedy)
-    if _HEAD not in members:
-        raise _refusal(
-            path,
-            "it was not written by mdplib",
-            "Load foreign arrays with numpy.load and pass them to a constructor of TabularMDP.",
-        )
+        raise refusal(path, reason, remedy)
     return members
 
 
-def _about(path: str | Path, text: NDArray[Any], kind: str, schema: int) -> dict[str, Any]:
-    """Decode and check the header of the format."""
+def _header(path: str | Path, text: NDArray[Any]) -> dict[str, Any]:
+    """Decode the header of the format."""
     about = json.loads(text.tobytes().decode())
     expected = {"format": str, "kind": str, "schema": int, "head": str, "checksum": str}
     if not isinstance(about, dict) or any(
         not isinstance(about.get(name), type_) for name, type_ in expected.items()
     ):
-        raise _refusal(path, "its header is damaged")
+        raise refusal(path, "its header is damaged")
+    return about
+
+
+def _about(path: str | Path, text: NDArray[Any], kind: str, schema: int) -> dict[str, Any]:
+    """Check what the header of the format says."""
+    about = _header(path, text)
     if about["kind"] != kind:
-        raise _refusal(path, f"it holds a {about['kind']}, not a {kind}", "Use that one's loader.")
+        raise refusal(path, f"it holds a {about['kind']}, not a {kind}", "Use that one's loader.")
     if about["schema"] > schema:
-        raise _refusal(
+        raise refusal(
             path,
             f"it has schema {about['schema']}, and this version reads up to {schema}",
             "Upgrade mdplib.",
@@ -318,7 +352,9 @@ def _about(path: str | Path, text: NDArray[Any], kind: str, schema: int) -> dict
     return about
 
 
-def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> NDArray[Any]:
+def _read_member(
+    archive: zipfile.ZipFile, info: zipfile.ZipInfo, fortran: bool = False
+) -> NDArray[Any]:
     """Read one array; raise ValueError if its header and its size disagree."""
     with archive.open(info) as opened:
         member: Any = opened
@@ -332,9 +368,10 @@ def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> NDArray[Any
         dtype = np.dtype(found[1].decode())
         shape = tuple(int(n) for n in found[3].decode().split(",") if n.strip())
         expected = info.file_size - 10 - length
-        if found[2] == b"True" or math.prod(shape) * dtype.itemsize != expected:
+        if (found[2] == b"True" and not fortran) or math.prod(shape) * dtype.itemsize != expected:
             raise ValueError(f"{info.filename} declares shape {shape} but holds {expected} bytes")
-        array = np.empty(shape, dtype)
+        turned = found[2] == b"True"
+        array = np.empty(shape[::-1] if turned else shape, dtype)
         view = array.reshape(-1).view(np.uint8).data
         filled = 0
         while filled < expected:
@@ -344,4 +381,4 @@ def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> NDArray[Any
             filled += got
         if member.read(1):
             raise ValueError(f"{info.filename} is longer than it declares")
-    return array
+    return array.T if turned else array

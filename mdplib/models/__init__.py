@@ -4,7 +4,9 @@
 """
 
 from mdplib.models.chains import chain as chain
+from mdplib.models.decomposable import decomposable as decomposable
 from mdplib.models.deep_seas import deep_sea as deep_sea
+from mdplib.models.dense_kernels import dense as dense
 from mdplib.models.forests import forest as forest
 from mdplib.models.garnets import garnet as garnet
 from mdplib.models.grids import gridworld as gridworld
@@ -14,4 +16,15 @@ from mdplib.models.named import NAMED as NAMED
 from mdplib.models.named import Named as Named
 from mdplib.models.queues import queue as queue
 
-__all__ = ["chain", "deep_sea", "forest", "garnet", "gridworld", "inventory", "maze", "queue"]
+__all__ = [
+    "chain",
+    "decomposable",
+    "deep_sea",
+    "dense",
+    "forest",
+    "garnet",
+    "gridworld",
+    "inventory",
+    "maze",
+    "queue",
+]

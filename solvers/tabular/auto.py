@@ -9,7 +9,9 @@ Algorithm     Sweep: greedy step, then sweeps ``V <- T_pi V`` until the span of 
               by elimination where the policy's rows stay within a narrow band, else by BiCGSTAB,
               each tested before it is believed, with Gauss-Seidel sweeps in between.         (3)
               What fails is replaced by sweeps that rise from the proven lower bound, which
-              converge on every model.                                                       (4)
+              converge on every model;                                                       (4)
+              or, where no strong component holds half of the states, by solving one
+              component after the other.                                                     (6)
               Models with an absorbing goal and a cost per step go to (4) at once, with the
               states in breadth-first order from the goal.                                   (5)
 Guarantee     Stops on the proven width of the bracket.
@@ -27,11 +29,13 @@ from numpy.typing import ArrayLike
 
 from mdplib import operators
 from mdplib.certificates import Bracket, Shifted
+from mdplib.graphs import strong_components
 from mdplib.ordering import goal_order
 from mdplib.policy_rows import PolicyRows
 from mdplib.solution import Solution
 from mdplib.tabular import TabularMDP
 from solvers.tabular.run import Floats, Progress, Run, need_discounted, raised, start
+from solvers.tabular.topological import by_components
 
 _FIRST = 5  # sweeps of the first policy: enough to see whether the span shrinks
 _INNER = 20  # sweeps of a later one, at most
@@ -109,7 +113,7 @@ class Auto:
         self.products = 200  # of BiCGSTAB
         self.gaps: list[float] = []
         self.news = self.turns = 0
-        self.rising = False
+        self.rising = self.asked = False
         goals = goal_order(run.mdp) if run.mdp.n_states >= _GOALS else None
         if goals is not None:
             self.ordered, self.stage = goals, self.goal
@@ -140,7 +144,7 @@ class Auto:
         low, high = self.found.change
         most = _INNER if len(self.gaps) > 1 else _FIRST
         narrow = max(self.cut * (high - low), self.narrow)
-        done = self.rows.sweeps(self.found.midpoint, most, narrow)
+        done = self.rows.sweeps(self.found.midpoint, most, narrow)  # (1)
         if done.n < most and not self._stuck(2):
             return done.V, done.n + 1
         rate = min(done.rate, 1 - 1e-12)
@@ -155,7 +159,7 @@ class Auto:
         if self._band_cost() == math.inf:
             self.change_to(self.krylov, "BiCGSTAB: the policy's rows left the band")
             return self.krylov(V)
-        return self._spread(self.rows.solve_band()), 2
+        return self._spread(self.rows.solve_band()), 2  # (2)
 
     def krylov(self, V: Floats) -> tuple[Floats, int]:
         """Solve by BiCGSTAB (2); believe what a sweep confirms."""
@@ -167,6 +171,8 @@ class Auto:
             sweep = self.rows.sweeps(x, 1)
             good = np.isfinite(sweep.span) and sweep.span < 0.5 * (high - low)
         if not good or self._stuck(6):
+            if self._falls_apart():
+                return self.components(V)
             if self.products >= 1600 or self._stuck(6):
                 self.change_to(self.rise, "rising sweeps: BiCGSTAB made no headway")
             self.products *= 2
@@ -178,14 +184,18 @@ class Auto:
         """Sweep upwards from the proven lower bound (4)."""
         V = self._below(V)
         done = self.rows.gauss_seidel(V, _INNER, cut=0.02)
-        operators.gauss_seidel(self.mdp, V, reverse=self._turn())
+        operators.gauss_seidel(self.mdp, V, reverse=self._turn())  # (4)
         return V, done + 2
+
+    def components(self, V: Floats) -> tuple[Floats, int]:
+        """Solve one strong component after the other (6)."""
+        return self.pass_over_components(self._below(V), self.found)  # (6)
 
     def goal(self, V: Floats) -> tuple[Floats, int]:
         """Do the same in breadth-first order from the goals (5)."""
         V = self._below(V)
         V[self.ordered.goals] = 0.0
-        return self.ordered.rise(V, _ROUNDS, _ROUND, cut=0.2)
+        return self.ordered.rise(V, _ROUNDS, _ROUND, cut=0.2)  # (5)
 
     # --------------------------------------------------------------- choices
 
@@ -199,6 +209,19 @@ class Auto:
         if (below + above + 1) * self.mdp.n_states > _BAND:
             return math.inf
         return _SOLVES * (_FUSED * self.rows.band_cost + 3 * self.mdp.nnz)
+
+    def _falls_apart(self) -> bool:
+        """Find the strong components, once, and change to them if none holds half the states."""
+        if self.asked:
+            return False
+        self.asked = True
+        _, label = strong_components(self.mdp)
+        largest = int(np.bincount(label).max())
+        if 2 * largest > self.mdp.n_states:
+            return False
+        self.change_to(self.components, f"components: none has more than {largest} states")
+        self.pass_over_components = by_components(self.run)
+        return True
 
     def _choose(self, left: float) -> None:
         if self._band_cost() < 50 * self.mdp.nnz:
@@ -223,5 +246,5 @@ class Auto:
         slow = len(self.gaps) > 1 and self.gaps[-1] > 0.5 * self.gaps[-2]
         self.news = min(max(2, 2 * self.news), _NEWS) if slow else self.news // 2
         for _ in range(self.news):
-            operators.gauss_seidel(self.mdp, V, reverse=self._turn())
+            operators.gauss_seidel(self.mdp, V, reverse=self._turn())  # (3)
         return V

@@ -84,6 +84,54 @@ def test_solve_finite_horizon_json(capsys):
     assert np.shape(found["lower"]) == (4, 3)
 
 
+@pytest.fixture
+def coin(tmp_path):
+    """Toss a fair coin until heads, 3 a toss; or stop with nothing."""
+    model = mdplib.LabelledMDP(
+        [0, 2, 3, 4],
+        [0, 2, 3, 4, 5],
+        [0, 1, 2, 1, 2],
+        [0.5, 0.5, 1.0, 1.0, 1.0],
+        [0, 1, 0, 0],
+        rewards={"cost": np.array([3.0, 1.0, 0.0, 0.0])},
+        labels={"heads": np.array([False, True, False]), "over": np.array([False, True, True])},
+        initial=np.array([1.0, 0.0, 0.0]),
+    )
+    path = tmp_path / "coin.umb"
+    mdplib.write(model, path)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("question", "value"),
+    [
+        (["--reach", "heads"], "1"),
+        (["--reach", "heads", "--objective", "min"], "0"),
+        (["--until", "over"], "6"),
+        (["--until", "over", "--objective", "min"], "1"),
+    ],
+)
+def test_solve_asks_a_question_of_a_labelled_file(capsys, coin, question, value):
+    assert main(["solve", coin, *question, "--method", "exact"]) == 0
+    shown = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    assert shown["exact"] == value
+    assert main(["solve", coin, *question, "--rtol", "1e-9", "--tol", "0", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["initial"]["lower"] <= float(value) <= found["initial"]["upper"]
+    assert found["objective"] == ("min" if "min" in question else "max")
+
+
+def test_solve_says_what_may_be_asked(capsys, coin):
+    said = failed(capsys, "solve", coin)
+    assert "--reach LABEL" in said
+    assert "Labels: heads, over" in said
+    assert "Rewards: cost" in said
+    assert "no label 'tails'" in failed(capsys, "solve", coin, "--reach", "tails")
+    assert "criterion of its own" in failed(capsys, "solve", "forest", "--reach", "x")
+    assert main(["solve", coin, "--gamma", "0.5"]) == 0
+    assert "gamma=0.5" in capsys.readouterr().out
+
+
 def test_solve_without_proof_exits_with_one(capsys):
     assert main(["solve", "maze", "--time-limit", "0"]) == 1
     assert "TIME_LIMIT" in capsys.readouterr().out

@@ -303,9 +303,7 @@ MUTANTS: dict[str, tuple[tuple[str, str], ...]] = {
         ("least - error - _SAFE * abs(least)", "least"),
         ("most + error + _SAFE * abs(most)", "most"),
     ),
-    "row sums taken as one": (
-        ("    low, low_error", "    sums = 1.0, 1.0\n    low, low_error"),
-    ),
+    "row sums taken as one": (("    low, low_error", "    sums = 1.0, 1.0\n    low, low_error"),),
     "row sums swapped": (
         ("abs(least), gamma, (sums[1], sums[0]))", "abs(least), gamma, sums)"),
         ("abs(most), gamma, sums)", "abs(most), gamma, (sums[1], sums[0]))"),
@@ -313,9 +311,7 @@ MUTANTS: dict[str, tuple[tuple[str, str], ...]] = {
     "weights of the policy taken to sum to one": (
         ("policy, error, _weight_sums(mdp, policy, 0))", "policy, error)"),
     ),
-    "min and max swapped": (
-        ("(least, most), gamma = change", "(most, least), gamma = change"),
-    ),
+    "min and max swapped": (("(least, most), gamma = change", "(most, least), gamma = change"),),
     "norm of the residual in place of its extremes, halved": (
         (
             "(least, most), gamma = change, mdp.gamma",

@@ -277,6 +277,27 @@ def test_quantecon_product():
     assert [x.flags.writeable for x in (back[0], back[3], back[4])] == [True] * 3
 
 
+def test_mdptoolbox_sparse_rewards_are_never_filled_in():
+    """Full arrays would take 7 GB."""
+    n = 30_000
+    P = [sp.eye_array(n, format="csr")]
+    R = [sp.csr_array(([2.0, 3.0], ([0, 5], [0, 6])), shape=(n, n))]
+    mdp = TabularMDP.from_mdptoolbox(P, R, 0.5)
+    assert mdp.reward[:7].tolist() == [2, 0, 0, 0, 0, 0, 0], "what is impossible pays nothing"
+    for bad in (R * 2, [sp.csr_array((n, 2))]):
+        with pytest.raises(InvalidModelError, match=rf"1 matrices of shape \({n}, {n}\) wanted"):
+            TabularMDP.from_mdptoolbox(P, bad, 0.5)
+
+
+def test_quantecon_example_of_its_manual():
+    mdp = TabularMDP.from_quantecon(
+        [5.0, 10.0, -1.0], [[0.5, 0.5], [0, 1], [0, 1]], 0.95, [0, 0, 1], [0, 1, 0]
+    )
+    V = np.array([-8.0 - 4 / 7, -20.0])
+    value = [float(x) for x in oracles.howard(oracles.plain(mdp))]
+    assert value == pytest.approx(V, abs=1e-9)
+
+
 @pytest.mark.parametrize(
     ("R", "Q", "s", "a", "message"),
     [

@@ -27,6 +27,7 @@ from mdplib import (
     Status,
     StochasticPolicy,
     TabularMDP,
+    UndiscountedMDP,
 )
 from mdplib.solution import versions
 from mdplib.testing import random_mdp
@@ -122,7 +123,7 @@ def test_versions_are_read_once_and_cannot_be_spoilt():
 def test_repr_fits_a_screen():
     text = repr(solvers.solve(MDP))
     assert len(text.splitlines()) <= 8
-    for word in ("OPTIMAL", "gap", "bounds", "initial", "policy_iteration", "time"):
+    for word in ("OPTIMAL", "gap", "bounds", "initial", "auto", "time"):
         assert word in text
 
 
@@ -233,3 +234,43 @@ def test_files_of_another_kind(tmp_path: Path):
         archive.writestr("value.npy", b"not an array")
     with pytest.raises(InvalidModelError, match=r"other\.npz"):
         Solution.load(path)
+
+
+def undiscounted(initial: list[float]) -> Solution:
+    """Reward 2 per step until state 1, which state 2 never reaches."""
+    mdp = UndiscountedMDP(
+        [0, 1, 2, 3],
+        [0, 2, 3, 4],
+        [0, 1, 1, 2],
+        [0.5, 0.5, 1.0, 1.0],
+        [0, 0, 0],
+        "expected_reward",
+        "max",
+        [1],
+        [2.0, 0.0, 1.0],
+        initial,
+    )
+    return solvers.solve(mdp, tol=1e-9)
+
+
+def test_infinite_values_have_no_gap():
+    solution = undiscounted([1.0, 0.0, 0.0])
+    assert solution.lower[2] == solution.upper[2] == np.inf
+    assert solution.gap <= 1e-9
+    assert solution.relative_gap <= 1e-9
+    assert solution.initial == (solution.lower[0], solution.upper[0])
+    low, high = undiscounted([0.5, 0.5, 0.0]).initial
+    assert low <= 2.0 <= high
+    assert undiscounted([0.5, 0.0, 0.5]).initial == (np.inf, np.inf)
+
+
+def test_infinite_exact_values_survive_storage(tmp_path):
+    mdp = UndiscountedMDP(
+        [0, 1, 2], [0, 1, 2], [0, 1], [1.0, 1.0], [0, 0], "expected_reward", "min", [1], [1.0, 0.0]
+    )
+    solution = solvers.solve(mdp, "exact")
+    assert solution.exact == (np.inf, 0)
+    solution.save(tmp_path / "s.npz")
+    again = Solution.load(tmp_path / "s.npz")
+    assert again.exact == solution.exact
+    assert again.stats.log == solution.stats.log

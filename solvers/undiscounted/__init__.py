@@ -1,0 +1,1 @@
+"""Solvers for problems without discounting, one algorithm per file."""
