@@ -1,10 +1,11 @@
 # Every target makes what it needs; only python3 >= 3.11 and make are assumed. uv is used when present.
-.PHONY: setup test test-all test-floors coverage reproduce check notebooks docs bench clean
+.PHONY: setup test test-all test-floors coverage reproduce check notebooks docs bench bench-quick scale clean
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
+PEERS := .venv-peers/ready
 WORKERS ?= auto
 SCALE ?= smoke
 EXTRAS := exact,gym,cluster,frames,testing
@@ -55,9 +56,24 @@ notebooks: $(READY)       ## check the pairing of scripts and notebooks, and exe
 docs: $(READY)            ## HTML pages in docs/_build
 	$(BIN)/python -m sphinx -q -E -W -b html docs docs/_build
 
-bench: $(READY)           ## speed against plain references, ratios in one run
-	$(BIN)/python benchmarks/tabular.py
+$(PEERS): pyproject.toml
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	@.venv-peers/bin/python -m pip install --quiet --group peers || \
+	  for peer in numpy scipy quantecon mdpsolver pymdptoolbox stormpy; do \
+	    .venv-peers/bin/python -m pip install --quiet $$peer || \
+	      echo "$$peer cannot be installed here and is listed as absent"; done
+	@touch $(PEERS)
+
+bench: $(READY) $(PEERS)  ## speed against other libraries: table and plot in build/bench
+	$(BIN)/python -m benchmarks.tabular
+
+bench-quick: $(READY) $(PEERS)  ## the same on a few models, in minutes
+	$(BIN)/python -m benchmarks.tabular --quick
+
+scale: $(READY)           ## 1e7 states built from a stream and solved, with peak memory
+	$(BIN)/python -m benchmarks.scale --out build/bench/scale.json
 
 clean:
-	rm -rf .venv .venv-floors build dist docs/_build docs/api .coverage .ruff_cache .hypothesis
+	rm -rf .venv .venv-floors .venv-peers build dist docs/_build docs/api .coverage .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

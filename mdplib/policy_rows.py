@@ -164,11 +164,13 @@ class PolicyRows:
 
     def solve_band(self) -> Floats:
         """Solve (1) by elimination within the band."""
-        band = np.empty((self.n_states, self.below + self.above + 1))
-        _kernels.evaluation.fill_band(*self._rows, self.gamma, self.below, band)
-        x = self.r.copy()
-        _kernels.evaluation.solve_band(band, self.below, self.above, x)
-        return x
+        backwards = self.below > self.above  # then rows are long and few are met
+        below, above = sorted((self.below, self.above))
+        band = np.empty((self.n_states, below + above + 1))
+        _kernels.evaluation.fill_band(*self._rows, self.gamma, below, backwards, band)
+        x = self.r[::-1].copy() if backwards else self.r.copy()
+        _kernels.evaluation.solve_band(band, below, above, x)
+        return x[::-1].copy() if backwards else x
 
     def krylov(self, V: Floats, tol: float, most: int) -> tuple[Floats, int, float]:
         """Improve V by BiCGSTAB (2).

@@ -16,9 +16,8 @@ U = np.uint64
 
 
 @inlined
-def product(indptr, indices, data, V, k):
-    """Return the sum of p V over the successors of pair k, in four interleaved parts."""
-    j, end = U(indptr[k]), U(indptr[k + U(1)])
+def part(indices, data, V, j, end):
+    """Return the sum of p V over the positions j..end-1, in four interleaved parts."""
     a, b, c, d = 0.0, 0.0, 0.0, 0.0
     while j + U(4) <= end:
         a += data[j] * V[U(indices[j])]
@@ -41,10 +40,13 @@ def backup(state_ptr, indptr, indices, data, reward, gamma, V, first, last, out,
     low, high, size = float("inf"), float("-inf"), 0.0
     for s in range(U(first), U(last)):
         k, end = U(state_ptr[s]), U(state_ptr[s + U(1)])
-        best, chosen = reward[k] + gamma * product(indptr, indices, data, V, k), k
+        best, chosen = (
+            reward[k] + gamma * part(indices, data, V, U(indptr[k]), U(indptr[k + U(1)])),
+            k,
+        )
         k += U(1)
         while k < end:
-            q = reward[k] + gamma * product(indptr, indices, data, V, k)
+            q = reward[k] + gamma * part(indices, data, V, U(indptr[k]), U(indptr[k + U(1)]))
             if q > best:
                 best, chosen = q, k
             k += U(1)
@@ -78,7 +80,7 @@ def q_values(indptr, indices, data, reward, gamma, V, first, out):
     """Write r + gamma P V for the pairs first, first+1, ..., first+out.size-1."""
     for i in range(U(out.size)):
         k = U(first) + i
-        out[i] = reward[k] + gamma * product(indptr, indices, data, V, k)
+        out[i] = reward[k] + gamma * part(indices, data, V, U(indptr[k]), U(indptr[k + U(1)]))
 
 
 @kernel
@@ -87,7 +89,7 @@ def policy_sweeps(pair, indptr, indices, data, reward, gamma, V, spare, sweeps):
     for _ in range(sweeps):
         for s in range(U(pair.size)):
             k = U(pair[s])
-            spare[s] = reward[k] + gamma * product(indptr, indices, data, V, k)
+            spare[s] = reward[k] + gamma * part(indices, data, V, U(indptr[k]), U(indptr[k + U(1)]))
         V[:] = spare
 
 
@@ -103,15 +105,15 @@ def gauss_seidel(state_ptr, indptr, indices, data, reward, gamma, V, reverse):
         s = n - U(1) - i if reverse else i
         best = float("-inf")
         for k in range(U(state_ptr[s]), U(state_ptr[s + U(1)])):
-            total, stay = 0.0, 0.0
-            for j in range(U(indptr[k]), U(indptr[k + U(1)])):
-                if U(indices[j]) == s:
-                    stay += data[j]
-                else:
-                    total += data[j] * V[U(indices[j])]
-            q = reward[k] + gamma * total
-            if stay > 0.0:
-                q /= 1.0 - gamma * stay
+            first, end = U(indptr[k]), U(indptr[k + U(1)])
+            j = first
+            while j < end and U(indices[j]) < s:
+                j += U(1)
+            if j < end and U(indices[j]) == s:
+                others = part(indices, data, V, first, j) + part(indices, data, V, j + U(1), end)
+                q = (reward[k] + gamma * others) / (1.0 - gamma * data[j])
+            else:
+                q = reward[k] + gamma * part(indices, data, V, first, end)
             best = max(best, q)
         change = best - V[s]
         V[s] = best

@@ -21,20 +21,20 @@ def gather(pair, indptr, indices, data, reward, ptr, column, weight, r):
     ptr[0] = 0
     for s in range(U(pair.size)):
         k = U(pair[s])
-        for j in range(U(indptr[k]), U(indptr[k + U(1)])):
-            column[i], weight[i] = indices[j], data[j]
-            below = max(below, np.int64(s) - indices[j])
-            above = max(above, indices[j] - np.int64(s))
-            i += U(1)
+        first, end = U(indptr[k]), U(indptr[k + U(1)])
+        for j in range(end - first):
+            column[i + j], weight[i + j] = indices[first + j], data[first + j]
+        below = max(below, np.int64(s) - indices[first])  # successors come in rising order
+        above = max(above, indices[end - U(1)] - np.int64(s))
+        i += end - first
         ptr[s + U(1)] = i
         r[s] = reward[k]
     return i, below, above
 
 
 @inlined
-def product(ptr, column, weight, V, s):
-    """Return the sum of p V over row s, in four interleaved parts."""
-    j, end = U(ptr[s]), U(ptr[s + U(1)])
+def part(column, weight, V, j, end):
+    """Return the sum of p V over the positions j..end-1, in four interleaved parts."""
     a, b, c, d = 0.0, 0.0, 0.0, 0.0
     while j + U(4) <= end:
         a += weight[j] * V[U(column[j])]
@@ -53,7 +53,7 @@ def sweep(ptr, column, weight, r, gamma, V, first, last, out):
     """Write r + gamma P V for the states first..last-1; return the range of out - V."""
     low, high = float("inf"), float("-inf")
     for s in range(U(first), U(last)):
-        new = r[s] + gamma * product(ptr, column, weight, V, s)
+        new = r[s] + gamma * part(column, weight, V, U(ptr[s]), U(ptr[s + U(1)]))
         change = new - V[s]
         out[s] = new
         low, high = min(low, change), max(high, change)
@@ -86,28 +86,34 @@ def gauss_seidel(ptr, column, weight, r, gamma, V, reverse):
     n, most = U(V.size), 0.0
     for i in range(n):
         s = n - U(1) - i if reverse else i
-        total, stay = 0.0, 0.0
-        for j in range(U(ptr[s]), U(ptr[s + U(1)])):
-            if U(column[j]) == s:
-                stay += weight[j]
-            else:
-                total += weight[j] * V[U(column[j])]
-        new = r[s] + gamma * total
-        if stay > 0.0:
-            new /= 1.0 - gamma * stay
+        first, end = U(ptr[s]), U(ptr[s + U(1)])
+        j = first
+        while j < end and U(column[j]) < s:
+            j += U(1)
+        if j < end and U(column[j]) == s:
+            others = part(column, weight, V, first, j) + part(column, weight, V, j + U(1), end)
+            new = (r[s] + gamma * others) / (1.0 - gamma * weight[j])
+        else:
+            new = r[s] + gamma * part(column, weight, V, first, end)
         most = max(most, abs(new - V[s]))
         V[s] = new
     return most
 
 
 @kernel
-def fill_band(ptr, column, weight, gamma, below, band):
-    """Write I - gamma P by diagonals: entry (s, t) goes to band[s, t - s + below]."""
+def fill_band(ptr, column, weight, gamma, below, backwards, band):
+    """Write I - gamma P by diagonals: entry (s, t) goes to band[s, t - s + below].
+
+    With `backwards` the states are counted from the last one.
+    """
     band[:] = 0.0
-    for s in range(band.shape[0]):
-        band[s, below] = 1.0
+    n = band.shape[0]
+    for i in range(n):
+        s = n - 1 - i if backwards else i
+        band[i, below] = 1.0
         for j in range(ptr[s], ptr[s + 1]):
-            band[s, column[j] - s + below] -= gamma * weight[j]
+            off = s - column[j] if backwards else column[j] - s
+            band[i, off + below] -= gamma * weight[j]
 
 
 @kernel
@@ -118,17 +124,18 @@ def solve_band(band, below, above, x):
     """
     n = band.shape[0]
     for i in range(n):
+        width = min(above, n - 1 - i)
         for s in range(i + 1, min(i + below + 1, n)):
-            factor = band[s, i - s + below] / band[i, below]
+            at = U(i - s + below)
+            factor = band[s, at] / band[i, below]
             if factor != 0.0:
-                upper = min(i + above, n - 1)
-                for t in range(i + 1, upper + 1):
-                    band[s, t - s + below] -= factor * band[i, t - i + below]
+                for t in range(U(1), U(width + 1)):
+                    band[s, at + t] -= factor * band[i, U(below) + t]
                 x[s] -= factor * x[i]
     for i in range(n - 1, -1, -1):
         total = x[i]
-        for t in range(i + 1, min(i + above, n - 1) + 1):
-            total -= band[i, t - i + below] * x[t]
+        for t in range(1, min(above, n - 1 - i) + 1):
+            total -= band[i, t + below] * x[i + t]
         x[i] = total / band[i, below]
 
 
@@ -136,7 +143,7 @@ def solve_band(band, below, above, x):
 def defect(ptr, column, weight, gamma, V, out):
     """Write V - gamma P V."""
     for s in range(U(V.size)):
-        out[s] = V[s] - gamma * product(ptr, column, weight, V, s)
+        out[s] = V[s] - gamma * part(column, weight, V, U(ptr[s]), U(ptr[s + U(1)]))
 
 
 @kernel

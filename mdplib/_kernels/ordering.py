@@ -100,7 +100,7 @@ def rise(state_ptr, indptr, indices, data, reward, gamma, V, pair, inner, cut):
     """Sweep the optimality operator in place, then the policy that attained it.
 
     At most `inner` sweeps of the policy, until one changes V by at most `cut` times the first
-    sweep's change. Self-loops are eliminated. Return the number of sweeps.
+    sweep's change. Self-loops are eliminated. Return the number of sweeps, and the first's change.
     """
     S, first = U(pair.size), 0.0
     for s in range(S):
@@ -135,5 +135,5 @@ def rise(state_ptr, indptr, indices, data, reward, gamma, V, pair, inner, cut):
             most = max(most, abs(q - V[s]))
             V[s] = q
         if most <= cut * first:
-            return n + 2
-    return inner + 1
+            return n + 2, first
+    return inner + 1, first

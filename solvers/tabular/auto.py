@@ -27,7 +27,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mdplib import operators
+from mdplib import _kernels, operators
 from mdplib.certificates import Bracket, Shifted
 from mdplib.graphs import strong_components
 from mdplib.ordering import goal_order
@@ -40,6 +40,7 @@ from solvers.tabular.topological import by_components
 _FIRST = 5  # sweeps of the first policy: enough to see whether the span shrinks
 _INNER = 20  # sweeps of a later one, at most
 _SMALL = 20_000  # transitions
+_SETTLE = 15  # greedy sweeps that a small model gets to settle
 _NEWS = 64  # Gauss-Seidel sweeps between two solves, at most
 _FUSED = 0.4  # time of a multiplication within a band, over that of one in a sparse row
 _SOLVES = 3  # policies that a solver is expected to evaluate
@@ -134,8 +135,8 @@ class Auto:
 
     def change_to(self, stage, why: str) -> None:
         """Go on with another stage."""
-        self.run.log.append(f"{why} (iteration {self.run.trace[-1][0]}, gap {self.gaps[-1]:.3g})")
-        self.stage, self.gaps = stage, self.gaps[-1:]
+        self.run.log.append(f"{why} (iteration {self.run.trace[-1][0]}, gap {self.found.gap:.3g})")
+        self.stage, self.gaps = stage, []
 
     # ---------------------------------------------------------------- stages
 
@@ -152,6 +153,8 @@ class Auto:
         cost = left * (self.rows.nnz + self.mdp.nnz / _INNER)
         if self._stuck(2) or self._band_cost() < cost or left > _KRYLOV:
             self._choose(left)
+            V, work = self.stage(done.V)
+            return V, done.n + work
         return done.V, done.n + 1
 
     def band(self, V: Floats) -> tuple[Floats, int]:
@@ -178,7 +181,7 @@ class Auto:
             self.products *= 2
             return self.rise(V)
         self.rising = False
-        return self._spread(sweep.V), n + 2
+        return self._spread(sweep.V, 2), n + 2
 
     def rise(self, V: Floats) -> tuple[Floats, int]:
         """Sweep upwards from the proven lower bound (4)."""
@@ -186,6 +189,19 @@ class Auto:
         done = self.rows.gauss_seidel(V, _INNER, cut=0.02)
         operators.gauss_seidel(self.mdp, V, reverse=self._turn())  # (4)
         return V, done + 2
+
+    def settle(self, V: Floats) -> tuple[Floats, int]:
+        """Sweep a small model upwards (4), for the price of a few certificates, then solve."""
+        V, pair, work = self._below(V), np.empty(self.mdp.n_states, dtype=np.int32), 0
+        for _ in range(_SETTLE):
+            n, change = _kernels.ordering.rise(
+                *self.mdp.layer(), self.mdp.gamma, V, pair, _INNER, 0.2
+            )
+            work += n
+            if change <= self.narrow:
+                return V, work
+        self.change_to(self.krylov, "BiCGSTAB: rising sweeps did not settle")
+        return V, work
 
     def components(self, V: Floats) -> tuple[Floats, int]:
         """Solve one strong component after the other (6)."""
@@ -229,6 +245,8 @@ class Auto:
             self.change_to(
                 self.band, f"elimination within a band of {width}: some {left:.0f} sweeps left"
             )
+        elif self.mdp.nnz <= _SMALL and not self.rising:
+            self.change_to(self.settle, f"rising sweeps: some {left:.0f} sweeps left")
         else:
             self.change_to(self.krylov, f"BiCGSTAB: some {left:.0f} sweeps left")
 
@@ -241,10 +259,10 @@ class Auto:
         self.turns += 1
         return self.turns % 2 == 0
 
-    def _spread(self, V: Floats) -> Floats:
+    def _spread(self, V: Floats, least: int = 0) -> Floats:
         """Sweep the optimality operator, the more often the less the last solves brought."""
         slow = len(self.gaps) > 1 and self.gaps[-1] > 0.5 * self.gaps[-2]
         self.news = min(max(2, 2 * self.news), _NEWS) if slow else self.news // 2
-        for _ in range(self.news):
+        for _ in range(max(least, self.news)):
             operators.gauss_seidel(self.mdp, V, reverse=self._turn())  # (3)
         return V
