@@ -2,6 +2,8 @@
 
 from importlib.metadata import version as installed
 
+from sphinx.addnodes import pending_xref
+
 project = "mdplib"
 author = "The mdplib authors"
 copyright = "2026, the mdplib authors"
@@ -35,6 +37,15 @@ def show_summary_as_written(app, what, name, obj, options, lines):
         lines[start:] = ["::", "", *("    " + line for line in lines[start:]), ""]
 
 
+def leave_words_alone(app, doctree):
+    """Make no link of a lower-case word in a type, such as the n of ``(n,) float64``."""
+    for node in list(doctree.findall(pending_xref)):
+        word = node.get("reftarget", "")
+        if node.get("refdomain") == "py" and node.get("reftype") == "class" and word.islower():
+            node.replace_self(node.children)
+
+
 def setup(app):
-    """Register the hook."""
+    """Register the hooks."""
     app.connect("autodoc-process-docstring", show_summary_as_written)
+    app.connect("doctree-read", leave_words_alone)

@@ -30,7 +30,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int32]
 UNIT = 2.0**-53
 _MATRIX = 32  # states from which a full model is treated as a matrix
-_SERIAL = 500_000  # transitions below which one thread does a sweep
+_SERIAL = 2_000_000  # transitions below which one thread does a sweep
 
 
 def value_vector(mdp: TabularMDP, V: ArrayLike) -> Floats:
@@ -121,9 +121,21 @@ def backup_and_range(
         def work(a: int, b: int) -> tuple[float, ...]:
             return kernels.backup(*layer, mdp.gamma, V, a, b, out, pair)  # (1)
 
-        found = threads.share(threads.cuts(layer.state_ptr, layer.indptr), work)
+        found = threads.share(_parts(mdp, h), work)
     low, high, size = found
     return out, pair, (low, high), size
+
+
+def _parts(mdp: TabularMDP, h: int) -> list[tuple[int, int]]:
+    """Ranges of states for the threads, found once per model, step and number of threads."""
+    from mdplib._kernels import threads
+
+    known = mdp.__dict__.setdefault("_parts", {})
+    key = (threads.usable(), 0 if mdp.stationary else h)
+    if key not in known:
+        layer = mdp.layer(h)
+        known[key] = threads.cuts(layer.state_ptr, layer.indptr)
+    return known[key]
 
 
 def _is_full(mdp: TabularMDP, layer: Layer) -> bool:

@@ -20,7 +20,7 @@ from mdplib.tabular import TabularMDP
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int32]
-_SERIAL = 500_000  # transitions below which one thread does a sweep
+_SERIAL = 2_000_000  # transitions below which one thread does a sweep
 
 
 class PolicyRows:

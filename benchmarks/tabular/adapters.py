@@ -64,7 +64,7 @@ class Adapter(ABC):
 
 
 class Mdplib(Adapter):
-    """`solvers.solve`. The width of the proven bounds, not half of it, is held to epsilon."""
+    """`solvers.solve`: bounds 2 epsilon apart prove that their middle, the value, is within epsilon."""
 
     module = "mdplib"
     methods = ("auto",)
@@ -87,7 +87,7 @@ class Mdplib(Adapter):
     def solve(self, problem: Any) -> Any:
         """See `Adapter`."""
         mdp, epsilon = problem
-        return self.run(mdp, self.method, tol=epsilon)
+        return self.run(mdp, self.method, tol=2 * epsilon)
 
     def value(self, result: Any) -> np.ndarray:
         """See `Adapter`."""

@@ -17,9 +17,14 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-WORTHWHILE = 250_000  # transitions per thread below which a second thread does not pay
+WORTHWHILE = 1_000_000  # transitions per thread below which a second thread does not pay
 
 Extremes = tuple[float, ...]
+
+
+def usable() -> int:
+    """Return the number of threads that a sweep may use."""
+    return numba.get_num_threads()
 
 
 def cuts(state_ptr: NDArray[np.int32], indptr: NDArray[np.int32]) -> list[tuple[int, int]]:
@@ -30,7 +35,7 @@ def cuts(state_ptr: NDArray[np.int32], indptr: NDArray[np.int32]) -> list[tuple[
     """
     n = state_ptr.size - 1
     first, last = indptr[state_ptr[0]], indptr[state_ptr[-1]]
-    most = min(numba.get_num_threads(), int(last - first) // WORTHWHILE)
+    most = min(usable(), int(last - first) // WORTHWHILE)
     if most < 2:
         return [(0, n)]
     ends = np.linspace(first, last, most + 1)[1:-1]
@@ -44,7 +49,7 @@ def share(parts: list[tuple[int, int]], work: Callable[[int, int], Extremes]) ->
     """Run `work` on every range of states; merge a minimum and maxima, in the order returned."""
     if len(parts) == 1:
         return work(*parts[0])
-    pool = _pool(os.getpid(), numba.get_num_threads())
+    pool = _pool(os.getpid(), usable())
     others = [pool.submit(work, *part) for part in parts[1:]]
     low, *highs = work(*parts[0])
     for other in others:

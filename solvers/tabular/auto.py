@@ -2,7 +2,7 @@ r"""The automatic method: sweep while that pays, then solve for the policy's val
 
 Problem       Infinite-horizon discounted model, gamma < 1; find V* with V* = T V*.
 Algorithm     Sweep: greedy step, then sweeps ``V <- T_pi V`` until the span of the change is a
-              tenth of the greedy step's, around the middle of the bracket.                  (1)
+              tenth of the greedy step's or less, around the middle of the bracket.          (1)
               Each round tells the factor by which the span shrinks per sweep, hence what is left
               to do. Once that costs more than a solve, or the bracket stops shrinking:
               ``V ~ (I - gamma P_pi)^{-1} r_pi``                                             (2)
@@ -109,8 +109,6 @@ class Auto:
         gamma = run.mdp.gamma
         # the span of T V - V at which the bracket is as narrow as wanted
         self.narrow = 0.5 * run.tol * (1 - gamma) / gamma if gamma > 0 else math.inf
-        # where a certificate costs more than its sweep, let more sweeps go between two of them
-        self.cut = 0.1 if run.mdp.nnz > _SMALL else 0.01
         self.products = 200  # of BiCGSTAB
         self.gaps: list[float] = []
         self.news = self.turns = 0
@@ -144,7 +142,9 @@ class Auto:
         """Sweep around the middle of the bracket (1)."""
         low, high = self.found.change
         most = _INNER if len(self.gaps) > 1 else _FIRST
-        narrow = max(self.cut * (high - low), self.narrow)
+        # the dearer a greedy step beside a sweep of its policy, the more there are of the latter
+        cut = 0.01 if self.mdp.nnz <= _SMALL else max(0.01, 0.4 * self.rows.nnz / self.mdp.nnz)
+        narrow = max(min(cut, 0.1) * (high - low), self.narrow)
         done = self.rows.sweeps(self.found.midpoint, most, narrow)  # (1)
         if done.n < most and not self._stuck(2):
             return done.V, done.n + 1
@@ -194,9 +194,7 @@ class Auto:
         """Sweep a small model upwards (4), for the price of a few certificates, then solve."""
         V, pair, work = self._below(V), np.empty(self.mdp.n_states, dtype=np.int32), 0
         for _ in range(_SETTLE):
-            n, change = _kernels.ordering.rise(
-                *self.mdp.layer(), self.mdp.gamma, V, pair, _INNER, 0.2
-            )
+            n, change = _kernels.ordering.rise(*self.mdp.layer(), self.mdp.gamma, V, pair, 3, 0.2)
             work += n
             if change <= self.narrow:
                 return V, work

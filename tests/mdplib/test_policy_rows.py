@@ -113,7 +113,7 @@ def test_threads_do_what_one_thread_does(monkeypatch: pytest.MonkeyPatch):
     for module in (operators, policy_rows):
         monkeypatch.setattr(module, "_SERIAL", 0)
     monkeypatch.setattr(threads, "WORTHWHILE", 100)
-    monkeypatch.setattr(threads.numba, "get_num_threads", lambda: 3)
+    monkeypatch.setattr(threads, "usable", lambda: 3)
     parts = threads.cuts(mdp.state_ptr, mdp.indptr)
     assert len(parts) == 3
     assert [a for a, _ in parts] == [0, *(b for _, b in parts[:-1])]
