@@ -43,6 +43,7 @@ _PUBLIC = {
 _MODULES = (
     "certificates",
     "concentration",
+    "exact",
     "graphs",
     "io",
     "labelled",
@@ -54,6 +55,7 @@ _MODULES = (
     "sampling",
     "solution",
     "statistics",
+    "streaming",
     "tabular",
     "testing",
     "undiscounted",

@@ -50,7 +50,7 @@ _SENTENCES = {
     Status.TIME_LIMIT: "time_limit was reached before the gap came down to tol; the bounds hold: "
     "raise time_limit or choose another method",
     Status.ROUNDING_LIMIT: "double precision cannot narrow the gap to tol; the bounds hold: raise "
-    "tol or use method='exact'",
+    "tol, or use method='exact' where there is one",
 }
 
 

@@ -64,7 +64,7 @@ class Adapter(ABC):
 
 
 class Mdplib(Adapter):
-    """`solvers.solve`: bounds 2 epsilon apart prove that their middle, the value, is within epsilon."""
+    """`solvers.solve`: bounds 2 epsilon apart prove their middle, the value, within epsilon."""
 
     module = "mdplib"
     methods = ("auto",)

@@ -19,7 +19,7 @@ class Report:
     Parameters
     ----------
     format : str
-        Name of the format, as in `mdplib.io.FORMATS`.
+        Name of the format: npz, umb, drn, json, csv, prism, jani, named or gymnasium.
     worst_row_error : float
         Largest distance of a row sum from one, in the file.
     worst_row : str
