@@ -69,7 +69,7 @@ class GoalOrder:
         """
         ordered, pair, done = V[self.order], np.empty(self.order.size, dtype=np.int32), 0
         for _ in range(rounds):
-            n, _ = _kernels.ordering.rise(*self.layer, self.gamma, ordered, pair, inner, cut)
+            n, _ = _kernels.bellman.rise(*self.layer, self.gamma, ordered, pair, inner, cut)
             done += n
         out = np.empty_like(V)
         out[self.order] = ordered

@@ -119,3 +119,99 @@ def gauss_seidel(state_ptr, indptr, indices, data, reward, gamma, V, reverse):
         V[s] = best
         low, high = min(low, change), max(high, change)
     return low, high
+
+
+@kernel
+def rise(state_ptr, indptr, indices, data, reward, gamma, V, pair, inner, cut):
+    """Sweep the optimality operator in place, then the policy that attained it.
+
+    At most `inner` sweeps of the policy, until one changes V by at most `cut` times the first
+    sweep's change. Self-loops are eliminated. Return the number of sweeps, and the first's change.
+    """
+    S, first = U(pair.size), 0.0
+    for s in range(S):
+        best, chosen = float("-inf"), U(state_ptr[s])
+        for k in range(U(state_ptr[s]), U(state_ptr[s + U(1)])):
+            total, stay = 0.0, 0.0
+            for j in range(U(indptr[k]), U(indptr[k + U(1)])):
+                if U(indices[j]) == s:
+                    stay += data[j]
+                else:
+                    total += data[j] * V[U(indices[j])]
+            q = reward[k] + gamma * total
+            if stay > 0.0:
+                q /= 1.0 - gamma * stay
+            if q > best:
+                best, chosen = q, k
+        first = max(first, abs(best - V[s]))
+        V[s], pair[s] = best, chosen
+    for n in range(inner):
+        most = 0.0
+        for s in range(S):
+            total, stay = 0.0, 0.0
+            k = U(pair[s])
+            for j in range(U(indptr[k]), U(indptr[k + U(1)])):
+                if U(indices[j]) == s:
+                    stay += data[j]
+                else:
+                    total += data[j] * V[U(indices[j])]
+            q = reward[k] + gamma * total
+            if stay > 0.0:
+                q /= 1.0 - gamma * stay
+            most = max(most, abs(q - V[s]))
+            V[s] = q
+        if most <= cut * first:
+            return n + 2, first
+    return inner + 1, first
+
+
+@kernel
+def small(state_ptr, indptr, indices, data, reward, gamma, V, out, pair, narrow, rounds):
+    """Solve a small model in one call; return the number of sweeps. The result is in V.
+
+    Modified policy iteration around the middle of the bracket, for as long as the span of the
+    change keeps falling; then sweeps that rise from below. Both end at a span or change of
+    `narrow`, or after `rounds` greedy sweeps. The caller certifies V.
+    """
+    S, work, before = U(pair.size), 0, float("inf")
+    low, high = 0.0, 0.0
+    for n in range(rounds):
+        low, high, _ = backup(
+            state_ptr, indptr, indices, data, reward, gamma, V, 0, pair.size, out, pair
+        )
+        work += 1
+        span = high - low
+        middle = gamma / (1.0 - gamma) * 0.5 * (low + high)
+        for s in range(S):
+            V[s] = out[s] + middle
+        if span <= narrow:
+            return work
+        if n % 2 == 0:  # two rounds should do better than this
+            if span > 0.3 * before:
+                break
+            before = span
+        for _ in range(20):
+            low, high = float("inf"), float("-inf")
+            for s in range(S):
+                k = U(pair[s])
+                new = reward[k] + gamma * part(indices, data, V, U(indptr[k]), U(indptr[k + U(1)]))
+                change = new - V[s]
+                out[s] = new
+                low, high = min(low, change), max(high, change)
+            V[:] = out
+            work += 1
+            if high - low <= max(0.02 * span, narrow):
+                break
+    low, high, _ = backup(
+        state_ptr, indptr, indices, data, reward, gamma, V, 0, pair.size, out, pair
+    )
+    below = gamma / (1.0 - gamma) * low
+    for s in range(S):
+        V[s] = out[s] + below
+    work += 1
+    for _ in range(rounds):
+        n, change = rise(state_ptr, indptr, indices, data, reward, gamma, V, pair, 3, 0.2)
+        work += n
+        if change <= narrow:
+            break
+    return work

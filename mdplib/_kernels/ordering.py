@@ -1,7 +1,7 @@
-"""Kernels that find a good order of the states and sweep in it.
+"""Kernels that find a good order of the states.
 
-Arrays as in `bellman`. Written are `goal`, `order`, `place`, `V`, `pair` and the arrays whose names
-begin with `new`.
+Arrays as in `bellman`. Written are `goal`, `order`, `place` and the arrays whose names begin with
+`new`.
 """
 
 import numpy as np
@@ -93,47 +93,3 @@ def permute(
             k += U(1)
             new_indptr[k] = j
         new_state_ptr[i + U(1)] = k
-
-
-@kernel
-def rise(state_ptr, indptr, indices, data, reward, gamma, V, pair, inner, cut):
-    """Sweep the optimality operator in place, then the policy that attained it.
-
-    At most `inner` sweeps of the policy, until one changes V by at most `cut` times the first
-    sweep's change. Self-loops are eliminated. Return the number of sweeps, and the first's change.
-    """
-    S, first = U(pair.size), 0.0
-    for s in range(S):
-        best, chosen = float("-inf"), U(state_ptr[s])
-        for k in range(U(state_ptr[s]), U(state_ptr[s + U(1)])):
-            total, stay = 0.0, 0.0
-            for j in range(U(indptr[k]), U(indptr[k + U(1)])):
-                if U(indices[j]) == s:
-                    stay += data[j]
-                else:
-                    total += data[j] * V[U(indices[j])]
-            q = reward[k] + gamma * total
-            if stay > 0.0:
-                q /= 1.0 - gamma * stay
-            if q > best:
-                best, chosen = q, k
-        first = max(first, abs(best - V[s]))
-        V[s], pair[s] = best, chosen
-    for n in range(inner):
-        most = 0.0
-        for s in range(S):
-            total, stay = 0.0, 0.0
-            k = U(pair[s])
-            for j in range(U(indptr[k]), U(indptr[k + U(1)])):
-                if U(indices[j]) == s:
-                    stay += data[j]
-                else:
-                    total += data[j] * V[U(indices[j])]
-            q = reward[k] + gamma * total
-            if stay > 0.0:
-                q /= 1.0 - gamma * stay
-            most = max(most, abs(q - V[s]))
-            V[s] = q
-        if most <= cut * first:
-            return n + 2, first
-    return inner + 1, first

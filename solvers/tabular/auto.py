@@ -40,13 +40,13 @@ from solvers.tabular.topological import by_components
 _FIRST = 5  # sweeps of the first policy: enough to see whether the span shrinks
 _INNER = 20  # sweeps of a later one, at most
 _SMALL = 20_000  # transitions
-_SETTLE = 15  # greedy sweeps that a small model gets to settle
+_ROUNDS = 15  # greedy sweeps that a small model gets before anything is decided
 _NEWS = 64  # Gauss-Seidel sweeps between two solves, at most
 _FUSED = 0.4  # time of a multiplication within a band, over that of one in a sparse row
 _SOLVES = 3  # policies that a solver is expected to evaluate
 _BAND = 2e8  # entries of a band, 8 bytes each
 _GOALS = 2000  # states from which a breadth-first order is looked for
-_ROUNDS, _ROUND = 3, 10  # greedy sweeps in that order per certificate, policy sweeps per greedy one
+_ORDERED = 3, 10  # greedy sweeps in that order per certificate, policy sweeps per greedy one
 _KRYLOV = 60  # sweeps left from which BiCGSTAB is tried
 
 
@@ -105,7 +105,7 @@ class Auto:
 
     def __init__(self, run: Run):
         self.run, self.mdp = run, run.mdp
-        self.stage = self.sweep
+        self.stage = self.small if run.mdp.nnz <= _SMALL else self.sweep
         gamma = run.mdp.gamma
         # the span of T V - V at which the bracket is as narrow as wanted
         self.narrow = 0.5 * run.tol * (1 - gamma) / gamma if gamma > 0 else math.inf
@@ -141,14 +141,14 @@ class Auto:
     def sweep(self, V: Floats) -> tuple[Floats, int]:
         """Sweep around the middle of the bracket (1)."""
         low, high = self.found.change
-        most = _INNER if len(self.gaps) > 1 else _FIRST
+        most = _INNER if self.run.trace[-1][0] else _FIRST
         # the dearer a greedy step beside a sweep of its policy, the more there are of the latter
-        cut = 0.01 if self.mdp.nnz <= _SMALL else max(0.01, 0.4 * self.rows.nnz / self.mdp.nnz)
-        narrow = max(min(cut, 0.1) * (high - low), self.narrow)
+        cut = min(max(0.01, 0.4 * self.rows.nnz / self.mdp.nnz), 0.1)
+        narrow = max(cut * (high - low), self.narrow)
         done = self.rows.sweeps(self.found.midpoint, most, narrow)  # (1)
         if done.n < most and not self._stuck(2):
             return done.V, done.n + 1
-        rate = min(done.rate, 1 - 1e-12)
+        rate = min(max(done.rate, 1e-12), 1 - 1e-12)
         left = math.log(max(done.span / self.narrow, 1.0)) / -math.log(rate)
         cost = left * (self.rows.nnz + self.mdp.nnz / _INNER)
         if self._stuck(2) or self._band_cost() < cost or left > _KRYLOV:
@@ -190,16 +190,16 @@ class Auto:
         operators.gauss_seidel(self.mdp, V, reverse=self._turn())  # (4)
         return V, done + 2
 
-    def settle(self, V: Floats) -> tuple[Floats, int]:
-        """Sweep a small model upwards (4), for the price of a few certificates, then solve."""
-        V, pair, work = self._below(V), np.empty(self.mdp.n_states, dtype=np.int32), 0
-        for _ in range(_SETTLE):
-            n, change = _kernels.ordering.rise(*self.mdp.layer(), self.mdp.gamma, V, pair, 3, 0.2)
-            work += n
-            if change <= self.narrow:
-                return V, work
-        self.change_to(self.krylov, "BiCGSTAB: rising sweeps did not settle")
-        return V, work
+    def small(self, V: Floats) -> tuple[Floats, int]:
+        """Do (1), and (4) if need be, in one go: on a small model a certificate costs more."""
+        self.stage, self.gaps = self.sweep, []
+        if self._band_cost() < 20 * self.mdp.nnz:
+            return self.sweep(V)
+        V, S = self.found.midpoint, self.mdp.n_states
+        spare, pair = np.empty(S), np.empty(S, dtype=np.int32)
+        return V, _kernels.bellman.small(
+            *self.mdp.layer(), self.mdp.gamma, V, spare, pair, self.narrow, _ROUNDS
+        )
 
     def components(self, V: Floats) -> tuple[Floats, int]:
         """Solve one strong component after the other (6)."""
@@ -209,7 +209,7 @@ class Auto:
         """Do the same in breadth-first order from the goals (5)."""
         V = self._below(V)
         V[self.ordered.goals] = 0.0
-        return self.ordered.rise(V, _ROUNDS, _ROUND, cut=0.2)  # (5)
+        return self.ordered.rise(V, *_ORDERED, cut=0.2)  # (5)
 
     # --------------------------------------------------------------- choices
 
@@ -243,8 +243,6 @@ class Auto:
             self.change_to(
                 self.band, f"elimination within a band of {width}: some {left:.0f} sweeps left"
             )
-        elif self.mdp.nnz <= _SMALL and not self.rising:
-            self.change_to(self.settle, f"rising sweeps: some {left:.0f} sweeps left")
         else:
             self.change_to(self.krylov, f"BiCGSTAB: some {left:.0f} sweeps left")
 

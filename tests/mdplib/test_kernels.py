@@ -19,6 +19,7 @@ import pytest
 from mdplib import TabularMDP
 from mdplib._kernels import bellman
 from mdplib.testing import random_mdp
+from solvers.tabular.policy_iteration import policy_iteration
 
 ROOT = Path(__file__).parents[2]
 
@@ -93,6 +94,26 @@ def test_kernels_agree_with_their_source_and_with_numpy(i: int):
             room = close / (1 - mdp.gamma) ** 2  # staying is worth r / (1 - gamma), and amplifies
             assert np.max(np.abs(swept - expected)) <= 4 * mdp.n_states * room
             assert abs(low - np.min(swept - V)) + abs(high - np.max(swept - V)) <= room
+
+
+def walk_to_a_goal() -> TabularMDP:
+    """A step left or right costs 1 until state 0: classes that never mix."""
+
+    def outcomes(s: int, a: int):
+        yield 1.0, min(max(s + 2 * a - 1, 0), 19) if s else 0, -float(s > 0)
+
+    return TabularMDP.from_function(outcomes, 2, 20, 0.95)
+
+
+@pytest.mark.parametrize("mdp", [models()[-1], walk_to_a_goal()], ids=["mixing", "walk"])
+def test_small_models_are_solved_in_one_call(mdp: TabularMDP):
+    truth = policy_iteration(mdp, tol=1e-10).value
+    for kernel in (bellman.small, source(bellman.small)):
+        V, spare = np.zeros(mdp.n_states), np.empty(mdp.n_states)
+        pair = np.empty(mdp.n_states, dtype=np.int32)
+        work = kernel(*mdp.layer(), mdp.gamma, V, spare, pair, 1e-10, 30)
+        assert 2 <= work <= 30 * 25
+        assert np.max(np.abs(V - truth)) < 1e-8
 
 
 @pytest.mark.parametrize("name", ["backup", "gauss_seidel"])
