@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -87,7 +88,8 @@ def test_solve_finite_horizon_json(capsys):
 @pytest.fixture
 def coin(tmp_path):
     """Toss a fair coin until heads, 3 a toss; or stop with nothing."""
-    model = mdplib.LabelledMDP(
+    labelled: Any = mdplib.LabelledMDP  # takes lists too
+    model = labelled(
         [0, 2, 3, 4],
         [0, 2, 3, 4, 5],
         [0, 1, 2, 1, 2],

@@ -236,9 +236,12 @@ def test_files_of_another_kind(tmp_path: Path):
         Solution.load(path)
 
 
+problem: Any = UndiscountedMDP  # takes lists too
+
+
 def undiscounted(initial: list[float]) -> Solution:
     """Reward 2 per step until state 1, which state 2 never reaches."""
-    mdp = UndiscountedMDP(
+    mdp = problem(
         [0, 1, 2, 3],
         [0, 2, 3, 4],
         [0, 1, 1, 2],
@@ -265,7 +268,7 @@ def test_infinite_values_have_no_gap():
 
 
 def test_infinite_exact_values_survive_storage(tmp_path):
-    mdp = UndiscountedMDP(
+    mdp = problem(
         [0, 1, 2], [0, 1, 2], [0, 1], [1.0, 1.0], [0, 0], "expected_reward", "min", [1], [1.0, 0.0]
     )
     solution = solvers.solve(mdp, "exact")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 
 import numpy as np
@@ -31,7 +32,7 @@ def chain(n: int, gamma: float) -> TabularMDP:
     return TabularMDP.from_function(outcomes, 2, n, gamma)
 
 
-def contains(solution: Solution, exact: list[Fraction]) -> bool:
+def contains(solution: Solution, exact: Sequence[Fraction | float]) -> bool:
     low, high = solution.lower.ravel().tolist(), solution.upper.ravel().tolist()
     return all(Fraction(a) <= x <= Fraction(b) for a, x, b in zip(low, exact, high, strict=True))
 
