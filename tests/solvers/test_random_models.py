@@ -78,6 +78,11 @@ def test_certificates_are_true(method: str, kind: str):
     run(method, kind, range(QUICK))
 
 
+def test_vectors_narrower_than_the_bound_on_their_gap_count():
+    """Values of 1e9: the bound on the gap stays above the tolerance, the vectors do not."""
+    run("auto", "discounted", range(4519, 4520))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("block", range(BLOCKS))
 @pytest.mark.parametrize(("method", "kind"), PAIRS)
