@@ -17,6 +17,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 _PUBLIC = {
+    "Case": "bounds.case",
     "Entry": "bounds.theorem",
     "Hypothesis": "bounds.theorem",
     "Instance": "bounds.instance",
@@ -28,10 +29,12 @@ _PUBLIC = {
     "check": "bounds.checker",
     "check_all": "bounds.suite",
     "check_entry": "bounds.suite",
+    "load": "bounds.subject",
     "plugin_bound": "bounds.plugin",
 }
 _MODULES = ("catalogue", "references")
 __all__ = [
+    "Case",
     "Entry",
     "Hypothesis",
     "Instance",
@@ -44,16 +47,19 @@ __all__ = [
     "check",
     "check_all",
     "check_entry",
+    "load",
     "plugin_bound",
     "references",
 ]
 
 if TYPE_CHECKING:
     from bounds import catalogue, references
+    from bounds.case import Case
     from bounds.checker import check
     from bounds.instance import Instance
     from bounds.model import Model
     from bounds.plugin import plugin_bound
+    from bounds.subject import load
     from bounds.suite import check_all, check_entry
     from bounds.theorem import Entry, Hypothesis, Rate, Theorem
     from bounds.verdict import Outcome, Verdict

@@ -65,13 +65,20 @@ CATALOGUE: dict[str, Entry] = {
 }
 
 
+GROUPS: dict[str, tuple[str, ...]] = {
+    "r2pvi": ("tang2025", "liu2024", "jin2021"),
+    "dynlin": ("mussi2023",),
+}
+"""Papers, or single theorems, that belong together under one name."""
+
+
 def select(names: Sequence[str] = ("all",)) -> dict[str, Entry]:
     """Return the entries of the given names, in the order of the catalogue.
 
     Parameters
     ----------
     names : sequence of str
-        Ids of theorems, keys of papers, or "all".
+        Ids of theorems, keys of papers, names of `GROUPS`, or "all".
 
     Returns
     -------
@@ -89,14 +96,15 @@ def select(names: Sequence[str] = ("all",)) -> dict[str, Entry]:
     ['kakade2002:performance_difference']
     """
     papers = {entry.theorem.paper for entry in CATALOGUE.values()}
-    unknown = [name for name in names if name not in {"all", *papers, *CATALOGUE}]
+    unknown = [name for name in names if name not in {"all", *GROUPS, *papers, *CATALOGUE}]
     if unknown:
         raise KeyError(
             f"no theorem or paper is called {unknown[0]!r}. Papers: {', '.join(sorted(papers))}; "
-            f"theorems: {', '.join(CATALOGUE)}."
+            f"groups: {', '.join(GROUPS)}; theorems: {', '.join(CATALOGUE)}."
         )
+    wanted = {each for name in names for each in GROUPS.get(name, (name,))}
     return {
         id: entry
         for id, entry in CATALOGUE.items()
-        if "all" in names or id in names or entry.theorem.paper in names
+        if "all" in wanted or id in wanted or entry.theorem.paper in wanted
     }

@@ -13,13 +13,14 @@ from pathlib import Path
 
 from bounds import deterministic, growth, probability
 from bounds.instance import Instance, Solver
+from bounds.subject import Subject
 from bounds.theorem import Theorem
 from bounds.verdict import Outcome, Verdict, Worst
 
 
 def check(
     theorem: Theorem,
-    instances: Instance | Iterable[Instance],
+    instances: Subject | Iterable[Subject],
     *,
     solver: Solver | None = None,
     seed: int = 0,
@@ -33,7 +34,7 @@ def check(
     ----------
     theorem : Theorem
         The statement.
-    instances : Instance or iterable of Instance
+    instances : Instance, Case, or iterable of them
         At least one.
     solver : callable, optional
         ``solver(mdp) -> Solution`` supplies V*, and its certified gap enters the tolerance;
@@ -65,12 +66,12 @@ def check(
     >>> check(entry.mutant, entry.tight()).outcome.name
     'VIOLATED'
     """
-    offered = [instances] if isinstance(instances, Instance) else list(instances)
+    offered = [instances] if isinstance(instances, Subject) else list(instances)
     if not offered:
         raise ValueError(f"no instance to hold {theorem.id} against: give at least one.")
     if solver is not None:
-        offered = [instance.with_solver(solver) for instance in offered]
-    applicable: list[Instance] = []
+        offered = [x.with_solver(solver) if isinstance(x, Instance) else x for x in offered]
+    applicable: list[Subject] = []
     failed: dict[str, None] = {}
     undecided: dict[str, None] = {}
     for instance in offered:
@@ -106,7 +107,7 @@ def check(
     return verdict if folder is None else _saved(verdict, worst, folder)
 
 
-def _saved(verdict: Verdict, instance: Instance, folder: Path) -> Verdict:
+def _saved(verdict: Verdict, instance: Subject, folder: Path) -> Verdict:
     """Write the worst instance and note its path."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{verdict.theorem.replace(':', '-')}.npz"

@@ -47,6 +47,7 @@ import numpy as np
 from bounds.hypotheses import allowance
 from bounds.instance import Instance
 from bounds.model import Array
+from bounds.subject import Subject
 from bounds.theorem import Theorem
 from bounds.verdict import Outcome, Verdict, Worst
 
@@ -59,7 +60,7 @@ class Comparison:
 
     Attributes
     ----------
-    instance : Instance
+    instance : Instance or Case
         The instance.
     lhs, rhs : float
         Entries that speak most against the statement.
@@ -75,7 +76,7 @@ class Comparison:
         Result of the recomputation in rationals.
     """
 
-    instance: Instance
+    instance: Subject
     lhs: float
     rhs: float
     excess: float
@@ -85,14 +86,14 @@ class Comparison:
     confirmation: Confirmation = "none"
 
 
-def sides(theorem: Theorem, instance: Instance) -> tuple[Array, Array]:
+def sides(theorem: Theorem, instance: Subject) -> tuple[Array, Array]:
     """Return both sides as arrays of one shape.
 
     Parameters
     ----------
     theorem : Theorem
         The statement.
-    instance : Instance
+    instance : Instance or Case
         Where to evaluate it.
 
     Returns
@@ -104,7 +105,7 @@ def sides(theorem: Theorem, instance: Instance) -> tuple[Array, Array]:
     return np.ravel(lhs), np.ravel(rhs)
 
 
-def tolerance(theorem: Theorem, instance: Instance, lhs: Array, rhs: Array) -> float:
+def tolerance(theorem: Theorem, instance: Subject, lhs: Array, rhs: Array) -> float:
     """Return what rounding and the solver's gap may add to lhs - rhs."""
     rounding = allowance(instance, lhs, rhs)
     return rounding + float(theorem.sensitivity(instance)) * (rounding + instance.radius)  # (1)
@@ -116,7 +117,7 @@ def largest_ratio(lhs: Array, rhs: Array, allowed: float) -> float | None:
     return float((lhs[positive] / rhs[positive]).max()) if positive.any() else None
 
 
-def vacuous_factor(theorem: Theorem, instance: Instance, rhs: Array) -> float | None:
+def vacuous_factor(theorem: Theorem, instance: Subject, rhs: Array) -> float | None:
     """Return the smallest rhs / trivial bound, None if there is no trivial bound."""
     if theorem.trivial is None:
         return None
@@ -124,14 +125,14 @@ def vacuous_factor(theorem: Theorem, instance: Instance, rhs: Array) -> float | 
     return float(rhs.min()) / trivial if trivial > 0 else None
 
 
-def compare(theorem: Theorem, instance: Instance) -> Comparison:
+def compare(theorem: Theorem, instance: Subject) -> Comparison:
     """Evaluate both sides on one instance, in rationals as well if they look violated.
 
     Parameters
     ----------
     theorem : Theorem
         Identity or inequality.
-    instance : Instance
+    instance : Instance or Case
         Satisfies the hypotheses.
 
     Returns
@@ -165,7 +166,8 @@ def compare(theorem: Theorem, instance: Instance) -> Comparison:
     )
 
 
-def _recheck(theorem: Theorem, instance: Instance) -> Confirmation:
+def _recheck(theorem: Theorem, instance: Subject) -> Confirmation:
+    assert isinstance(instance, Instance)
     exact = instance.exact()
     if theorem.applies(exact)[0] is not None:
         return "refuted"
@@ -178,15 +180,15 @@ def _recheck(theorem: Theorem, instance: Instance) -> Confirmation:
 
 
 def judge(
-    theorem: Theorem, instances: Sequence[Instance], blank: Verdict
-) -> tuple[Verdict, Instance]:
+    theorem: Theorem, instances: Sequence[Subject], blank: Verdict
+) -> tuple[Verdict, Subject]:
     """Return the verdict on an identity or inequality, and its worst instance.
 
     Parameters
     ----------
     theorem : Theorem
         Identity or inequality.
-    instances : sequence of Instance
+    instances : sequence of Instance or Case
         They satisfy the hypotheses.
     blank : Verdict
         To be filled in.
@@ -195,7 +197,7 @@ def judge(
     -------
     verdict : Verdict
         HOLDS, VIOLATED, VACUOUS or INCONCLUSIVE.
-    worst : Instance
+    worst : Instance or Case
         The instance that speaks most against the statement.
     """
     found = [compare(theorem, instance) for instance in instances]

@@ -41,8 +41,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bounds.deterministic import sides
-from bounds.instance import Instance
 from bounds.probability import generator
+from bounds.subject import Subject
 from bounds.theorem import Rate, Theorem
 from bounds.verdict import Outcome, Verdict, Worst
 from mdplib.statistics import Interval, slope_fit
@@ -52,13 +52,13 @@ from mdplib.statistics import Interval, slope_fit
 class Fit:
     """Slope on one instance, and the largest observed constant in front of the rate."""
 
-    instance: Instance
+    instance: Subject
     slope: Interval
     constant: float
 
 
 def measure(
-    theorem: Theorem, instance: Instance, x: float, n_runs: int, seed: int, key: tuple[int, ...]
+    theorem: Theorem, instance: Subject, x: float, n_runs: int, seed: int, key: tuple[int, ...]
 ) -> tuple[np.ndarray, float]:
     """Return the replicates of the left side at one grid point, and the right side there.
 
@@ -66,7 +66,7 @@ def measure(
     ----------
     theorem : Theorem
         Rate statement.
-    instance : Instance
+    instance : Instance or Case
         Satisfies the hypotheses.
     x : float
         Value of the variable.
@@ -97,7 +97,7 @@ def measure(
 
 
 def fit(
-    theorem: Theorem, instance: Instance, number: int, seed: int, n_runs: int, confidence: float
+    theorem: Theorem, instance: Subject, number: int, seed: int, n_runs: int, confidence: float
 ) -> Fit:
     """Fit the slope on one instance.
 
@@ -105,7 +105,7 @@ def fit(
     ----------
     theorem : Theorem
         Rate statement.
-    instance : Instance
+    instance : Instance or Case
         Satisfies the hypotheses.
     number : int
         Address of the instance among the streams.
@@ -142,19 +142,19 @@ def fit(
 
 def judge(
     theorem: Theorem,
-    instances: Sequence[Instance],
+    instances: Sequence[Subject],
     blank: Verdict,
     seed: int,
     n_runs: int,
     confidence: float,
-) -> tuple[Verdict, Instance]:
+) -> tuple[Verdict, Subject]:
     """Return the verdict on a rate, and its worst instance.
 
     Parameters
     ----------
     theorem : Theorem
         Rate statement.
-    instances : sequence of Instance
+    instances : sequence of Instance or Case
         They satisfy the hypotheses.
     blank : Verdict
         To be filled in.
@@ -169,7 +169,7 @@ def judge(
     -------
     verdict : Verdict
         HOLDS, VIOLATED or INCONCLUSIVE.
-    worst : Instance
+    worst : Instance or Case
         The instance with the steepest slope.
     """
     assert theorem.rate is not None

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 from bounds.arithmetic import average, one
+from bounds.case import Case
 from bounds.instance import Instance
 from bounds.model import Array, Model
+from bounds.subject import Subject
 from bounds.theorem import Hypothesis
 
 EPS = float(np.finfo(np.float64).eps)
@@ -120,7 +122,7 @@ def second_model(name: str) -> Hypothesis:
     )
 
 
-def allowance(instance: Instance, *sizes: Array) -> float:
+def allowance(instance: Subject, *sizes: Array) -> float:
     r"""Return a bound on the rounding error of a value computed on the instance.
 
     A backup of S terms has relative error at most about S u, u the unit roundoff; evaluating a
@@ -130,8 +132,8 @@ def allowance(instance: Instance, *sizes: Array) -> float:
 
     Parameters
     ----------
-    instance : Instance
-        Gives sizes of the model and of the parameters.
+    instance : Instance or Case
+        Gives sizes of the model and of the parameters; a case states its own.
     *sizes : ndarray
         Further quantities whose magnitude counts, such as both sides.
 
@@ -140,6 +142,8 @@ def allowance(instance: Instance, *sizes: Array) -> float:
     float
         Zero for a rational instance whose rows sum to one exactly.
     """
+    if isinstance(instance, Case):
+        return instance.allowance(*sizes)
     model = instance.model
     steps = amplification(model) if instance.steps is None else instance.steps
     models = [model, *(v for v in instance.values.values() if isinstance(v, Model))]

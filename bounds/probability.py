@@ -41,7 +41,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bounds.deterministic import largest_ratio, sides, tolerance, vacuous_factor
-from bounds.instance import Instance
+from bounds.subject import Subject
 from bounds.theorem import Theorem
 from bounds.verdict import Outcome, Verdict, Worst
 from mdplib.statistics import Interval, clopper_pearson
@@ -53,7 +53,7 @@ RUN_LIMIT = 10_000_000
 class Runs:
     """Evidence from the runs on one instance; n = 0 if its bound is vacuous."""
 
-    instance: Instance
+    instance: Subject
     n: int
     failures: int
     delta: float
@@ -92,7 +92,7 @@ def generator(seed: int, *key: int) -> np.random.Generator:
 
 
 def run(
-    theorem: Theorem, instance: Instance, number: int, seed: int, n_runs: int, confidence: float
+    theorem: Theorem, instance: Subject, number: int, seed: int, n_runs: int, confidence: float
 ) -> Runs:
     """Run one instance n times and count the failures.
 
@@ -100,7 +100,7 @@ def run(
     ----------
     theorem : Theorem
         High-probability statement.
-    instance : Instance
+    instance : Instance or Case
         Satisfies the hypotheses.
     number : int
         Address of the instance among the streams.
@@ -183,19 +183,19 @@ def runs_to_decide(failures: int, n: int, delta: float, confidence: float) -> in
 
 def judge(
     theorem: Theorem,
-    instances: Sequence[Instance],
+    instances: Sequence[Subject],
     blank: Verdict,
     seed: int,
     n_runs: int,
     confidence: float,
-) -> tuple[Verdict, Instance]:
+) -> tuple[Verdict, Subject]:
     """Return the verdict on a high-probability statement, and its worst instance.
 
     Parameters
     ----------
     theorem : Theorem
         High-probability statement.
-    instances : sequence of Instance
+    instances : sequence of Instance or Case
         They satisfy the hypotheses.
     blank : Verdict
         To be filled in.
@@ -210,7 +210,7 @@ def judge(
     -------
     verdict : Verdict
         HOLDS, VIOLATED, VACUOUS or INCONCLUSIVE.
-    worst : Instance
+    worst : Instance or Case
         The instance with the largest failure rate.
     """
     each = 1.0 - (1.0 - confidence) / len(instances)

@@ -149,7 +149,7 @@ def check_entry(
     if theorem.kind == "rate":
         reached = None if tight.interval is None else tight.interval.estimate
     results = [
-        RoleVerdict(id, "theorem", f"{len(drawn)} random instances", Outcome.HOLDS, main),
+        RoleVerdict(id, "theorem", f"{len(drawn)} random instances", entry.expected, main),
         RoleVerdict(
             id, "tight", entry.tight().label, Outcome.HOLDS, tight, reached, entry.tightness
         ),

@@ -9,13 +9,14 @@ from typing import Any, Literal
 
 import numpy as np
 
-from bounds.instance import Instance, Solver
-from bounds.verdict import Verdict
+from bounds.instance import Solver
+from bounds.subject import Subject
+from bounds.verdict import Outcome, Verdict
 from mdplib.errors import NotApplicableError
 
 Kind = Literal["identity", "inequality", "high_probability", "rate"]
 Scale = Literal["smoke", "default", "paper"]
-Side = Callable[[Instance], Any]
+Side = Callable[[Any], Any]  # of an Instance or a Case, whichever the theorem is about
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Hypothesis:
 
     name: str
     text: str
-    check: Callable[[Instance], bool | None]
+    check: Callable[[Any], bool | None]
 
 
 @dataclass(frozen=True)
@@ -59,13 +60,13 @@ class Rate:
 
     variable: str
     exponent: float
-    at: Callable[[Instance, float], Instance]
-    grid: Callable[[Instance], Iterable[float]]
+    at: Callable[[Any, float], Subject]
+    grid: Callable[[Any], Iterable[float]]
     tolerance: float = 0.05
     quantile: float = 0.9
 
 
-def _one(instance: Instance) -> float:
+def _one(instance: Subject) -> float:
     return 1.0
 
 
@@ -117,9 +118,9 @@ class Theorem:
     lhs: Side
     rhs: Side
     trivial: Side | None = None
-    sensitivity: Callable[[Instance], float] = _one
-    sample: Callable[[Instance, np.random.Generator], Instance] | None = None
-    delta: Callable[[Instance], float] | None = None
+    sensitivity: Callable[[Any], float] = _one
+    sample: Callable[[Any, np.random.Generator], Subject] | None = None
+    delta: Callable[[Any], float] | None = None
     rate: Rate | None = None
     constants: Literal["explicit", "universal"] = "explicit"
 
@@ -136,12 +137,12 @@ class Theorem:
         """Key of the paper in `bounds.references.REFERENCES`."""
         return self.id.partition(":")[0]
 
-    def applies(self, instance: Instance) -> tuple[str | None, tuple[str, ...]]:
+    def applies(self, instance: Subject) -> tuple[str | None, tuple[str, ...]]:
         """Check the hypotheses in order.
 
         Parameters
         ----------
-        instance : Instance
+        instance : Instance or Case
             The instance.
 
         Returns
@@ -160,12 +161,12 @@ class Theorem:
                 return hypothesis.text, tuple(undecided)
         return None, tuple(undecided)
 
-    def require(self, instance: Instance) -> None:
+    def require(self, instance: Subject) -> None:
         """Raise unless no hypothesis fails.
 
         Parameters
         ----------
-        instance : Instance
+        instance : Instance or Case
             The instance.
 
         Raises
@@ -179,7 +180,7 @@ class Theorem:
 
     def check(
         self,
-        instances: Instance | Iterable[Instance],
+        instances: Subject | Iterable[Subject],
         *,
         solver: Solver | None = None,
         seed: int = 0,
@@ -254,12 +255,16 @@ class Entry:
         Returns, for the name of each hypothesis, an instance where it fails.
     witness : callable, optional
         Returns the instance that refutes the mutant; the tight one if None.
+    expected : Outcome
+        What the random instances must give: VACUOUS for a published bound that says nothing at
+        sizes one can compute.
     """
 
     theorem: Theorem
-    instances: Callable[[np.random.Generator, Scale], Iterable[Instance]]
-    tight: Callable[[], Instance]
+    instances: Callable[[np.random.Generator, Scale], Iterable[Subject]]
+    tight: Callable[[], Subject]
     tightness: float
     mutant: Theorem
-    broken: Callable[[], Mapping[str, Instance]] = field(repr=False)
-    witness: Callable[[], Instance] | None = None
+    broken: Callable[[], Mapping[str, Subject]] = field(repr=False)
+    witness: Callable[[], Subject] | None = None
+    expected: Outcome = Outcome.HOLDS

@@ -53,7 +53,7 @@ class Worst:
     lhs, rhs : float or None
         Both sides there, at the component that speaks most against the statement.
     path : str or None
-        File it was saved to, readable by `bounds.instance.Instance.load`.
+        File it was saved to, readable by `bounds.load`.
     """
 
     label: str

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bounds import Outcome, Verdict, check_entry
-from bounds.catalogue import CATALOGUE, select
+from bounds.catalogue import CATALOGUE, GROUPS, select
 from bounds.theorem import Scale
 from experiments.engine.cells import plain
 from experiments.engine.store import open_results, read_json, write_json
@@ -46,7 +46,7 @@ def verdicts(names: Sequence[str], scale: Scale, results: Path) -> Iterator[dict
 
 
 def selected(ids: Sequence[str]) -> list[str]:
-    """Return the theorems that ids, papers or ``all`` stand for, in catalogue order.
+    """Return the theorems that ids, papers, groups or ``all`` stand for, in catalogue order.
 
     Raises
     ------
@@ -55,8 +55,8 @@ def selected(ids: Sequence[str]) -> list[str]:
     """
     papers = {entry.theorem.paper for entry in CATALOGUE.values()}
     for wanted in ids:
-        if wanted not in {"all", *papers, *CATALOGUE}:
-            near = get_close_matches(wanted, [*CATALOGUE, *papers], n=3, cutoff=0.5)
+        if wanted not in {"all", *GROUPS, *papers, *CATALOGUE}:
+            near = get_close_matches(wanted, [*CATALOGUE, *papers, *GROUPS], n=3, cutoff=0.5)
             hint = f"did you mean {' or '.join(near)}? " if near else ""
             raise MdplibError(f"no theorem or paper {wanted!r}; {hint}mdplib list names them all")
     return list(select(ids))
@@ -86,6 +86,7 @@ def examine(name: str, scale: Scale, folder: Path) -> dict[str, Any]:
         "count": count(verdict),
         "interval": interval and {key: plain(x) for key, x in interval.to_dict().items()},
         "tightness": plain(verdict.tightness),
+        "vacuous_factor": plain(verdict.vacuous_factor),
         "tightest": None if theorem.kind == "rate" else plain(others[0].reached),
         "controls": [
             {
@@ -123,6 +124,8 @@ def summary(found: dict[str, Any]) -> str:
     if found["interval"]:
         i = found["interval"]
         line += f", interval [{i['low']:.4g}, {i['high']:.4g}] ({100 * i['confidence']:g} %)"
+    if found["outcome"] == Outcome.VACUOUS.name and found["vacuous_factor"] is not None:
+        line += f", the bound is {found['vacuous_factor']:.4g} times the range of the quantity"
     if isinstance(found["tightness"], float):
         line += f", tightness {found['tightness']:.3g}"
     if isinstance(found["tightest"], float):

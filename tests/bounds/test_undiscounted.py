@@ -78,6 +78,7 @@ def test_an_end_component_keeps_the_iteration_above_the_value():
 
 def test_an_undiscounted_instance_brings_its_norm(tmp_path):
     instance = CATALOGUE["odoni1969:gain_bracket"].tight()
+    assert isinstance(instance, Instance)
     assert instance.steps is not None
     assert 0 < allowance(instance) < 1e-6
     assert allowance(instance.with_model(instance.model)) == allowance(instance)
