@@ -9,7 +9,7 @@ PEERS := .venv-peers/ready
 WORKERS ?= auto
 SCALE ?= smoke
 KERNEL_TESTS := $(addprefix tests/mdplib/test_,kernels.py graphs.py ordering.py sampling.py operators.py)
-EXTRAS := exact,gym,cluster,frames,testing
+EXTRAS := exact,gym,cluster,frames,testing,pulp
 
 setup: $(READY)
 
