@@ -1,0 +1,165 @@
+"""The best action for separable weights: one linear problem over the action set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mdplib.errors import InvalidModelError, MdplibError, SolverError
+from mdplib.optim.backends import Backend, solve_mip
+from mdplib.optim.mip import MipArrays, MipBuilder, MipStatus
+from mdplib.restless.action_set import ActionColumns, Actions, ActionSet
+
+Method = Literal["mip", "enumerate"]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Choice:
+    """An action, what it is worth, and what could at most be had.
+
+    Parameters
+    ----------
+    action : (N,) int8
+        The action.
+    value : float
+        Its value.
+    bound : float
+        Upper bound on the value of every action of the set.
+    status : MipStatus
+        OPTIMAL, or TIME_LIMIT if the action is the best found in time.
+    """
+
+    action: Actions
+    value: float
+    bound: float
+    status: MipStatus
+
+    @property
+    def gap(self) -> float:
+        """Relative gap between bound and value."""
+        return max(0.0, self.bound - self.value) / max(1e-10, abs(self.value))
+
+
+def separable_program(
+    actions: ActionSet, weights: ArrayLike
+) -> tuple[MipArrays, ActionColumns, float]:
+    """Return the program that maximises a sum of level weights over an action set.
+
+    Parameters
+    ----------
+    actions : ActionSet
+        The set.
+    weights : (J, L) array
+        Worth of arm j at level n; columns beyond the levels of the set are ignored.
+
+    Returns
+    -------
+    program : MipArrays
+        To be minimised: minus the worth.
+    columns : ActionColumns
+        Where the action is.
+    constant : float
+        Worth that no action changes; it is part of the program's offset.
+
+    Raises
+    ------
+    InvalidModelError
+        If the weights have the wrong shape or are not finite.
+    """
+    w = np.asarray(weights, dtype=np.float64)
+    if w.ndim != 2 or w.shape[0] != actions.n_arms or w.shape[1] < actions.n_levels:
+        raise InvalidModelError(
+            f"weights have shape {w.shape}; give ({actions.n_arms}, {actions.n_levels})"
+        )
+    if not np.isfinite(w).all():
+        j, n = (int(i[0]) for i in np.nonzero(~np.isfinite(w)))
+        raise InvalidModelError(f"weights[{j}, {n}] is {w[j, n]}; give finite weights")
+    builder = MipBuilder()
+    columns = actions.describe(builder)
+    cost = np.zeros(builder.n_columns)
+    base = np.where(columns.level[:, 0] < 0, w[:, 0], 0.0)
+    for n in range(actions.n_levels):
+        has = columns.level[:, n] >= 0
+        cost[columns.level[has, n]] -= (w[:, n] - base)[has]
+    arrays = builder.arrays()
+    program = MipArrays(
+        cost,
+        arrays.A,
+        arrays.row_lower,
+        arrays.row_upper,
+        arrays.col_lower,
+        arrays.col_upper,
+        arrays.integer,
+        -float(base.sum()),
+    )
+    return program, columns, float(base.sum())
+
+
+def worth(actions: ActionSet, weights: ArrayLike, a: ArrayLike) -> Floats:
+    """Return the sum over arms of the weight at the level they feel, for actions (..., N)."""
+    w = np.asarray(weights, dtype=np.float64)
+    level = actions.levels(a)
+    return w[np.arange(actions.n_arms), level].sum(axis=-1)
+
+
+def best_action(
+    actions: ActionSet,
+    weights: ArrayLike,
+    method: Method = "mip",
+    *,
+    listed: Actions | None = None,
+    backend: Backend = "highs",
+    gap: float = 1e-6,
+    time_limit: float | None = None,
+) -> Choice:
+    """Return an action of the set of largest worth.
+
+    Parameters
+    ----------
+    actions : ActionSet
+        The set.
+    weights : (J, L) array
+        Worth of arm j at level n.
+    method : {"mip", "enumerate"}
+        How it is found.
+    listed : (n, N) int8 array, optional
+        All actions, if they have been enumerated before.
+    backend, gap, time_limit
+        As in `mdplib.optim.solve_mip`.
+
+    Returns
+    -------
+    Choice
+        Ties go to the first action of the enumeration.
+
+    Raises
+    ------
+    SolverError
+        If the set is empty, or the time limit strikes before any action is found.
+    MdplibError
+        If the method is unknown.
+
+    Examples
+    --------
+    >>> from mdplib.restless import Budget
+    >>> best_action(Budget(3, 1), [[0, 1], [0, 3], [0, 2]]).action
+    array([0, 1, 0], dtype=int8)
+    """
+    if method == "enumerate":
+        rows = actions.enumerate() if listed is None else listed
+        if not len(rows):
+            raise SolverError("the action set is empty; relax its constraints")
+        values = worth(actions, weights, rows)
+        at = int(np.argmax(values))
+        value = float(values[at])
+        return Choice(rows[at], value, value, MipStatus.OPTIMAL)
+    if method != "mip":
+        raise MdplibError(f"no method {method!r}; one of {get_args(Method)}")
+    program, columns, _ = separable_program(actions, weights)
+    found = solve_mip(program, backend, gap=gap, time_limit=time_limit)
+    action = np.round(found.require()[columns.action]).astype(np.int8)
+    return Choice(action, float(worth(actions, weights, action)), -found.bound, found.status)

@@ -1,0 +1,221 @@
+"""Path constraints: one worker walks through a graph and pulls arms on the way."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mdplib.errors import InvalidModelError
+from mdplib.optim.mip import MipBuilder
+from mdplib.restless.action_set import LIMIT, ActionColumns, Actions, Ints, as_rows, binary, pulled
+
+
+@dataclass(frozen=True, repr=False)
+class Walks:
+    """All actions whose arms lie on a closed walk from the source of at most `length` steps.
+
+    Parameters
+    ----------
+    n_arms : int
+        Number of nodes; every node is an arm.
+    edges : iterable of (int, int)
+        Undirected edges. The walk may also wait at a node.
+    source : int
+        Where the walk begins and ends.
+    budget : int
+        Largest number of pulls.
+    length : int, optional
+        Steps of the walk; twice the budget if None.
+
+    Raises
+    ------
+    InvalidModelError
+        If an edge or the source is not a node, or the graph is not connected.
+
+    Examples
+    --------
+    >>> path = Walks(4, [(0, 1), (1, 2), (2, 3)], source=0, budget=2)
+    >>> path.contains([0, 1, 1, 0]), path.contains([0, 0, 0, 1])
+    (True, False)
+    """
+
+    n_arms: int
+    edges: tuple[tuple[int, int], ...]
+    source: int
+    budget: int
+    length: int
+    n_levels = 2
+
+    def __init__(
+        self,
+        n_arms: int,
+        edges: Iterable[tuple[int, int]],
+        source: int,
+        budget: int,
+        length: int | None = None,
+    ):
+        pairs = tuple(sorted({(min(u, v), max(u, v)) for u, v in edges if u != v}))
+        steps = 2 * budget if length is None else length
+        for name, value in (
+            ("n_arms", n_arms),
+            ("edges", pairs),
+            ("source", source),
+            ("budget", budget),
+            ("length", steps),
+        ):
+            object.__setattr__(self, name, value)
+        if n_arms < 1 or budget < 0 or steps < 0:
+            raise InvalidModelError(f"{n_arms} nodes, budget {budget}, length {steps}: too small")
+        for node in [source, *(node for pair in pairs for node in pair)]:
+            if not 0 <= node < n_arms:
+                raise InvalidModelError(f"node {node} is not one of 0..{n_arms - 1}")
+        if (self.distance[source] < 0).any():
+            lost = int(np.argmax(self.distance[source] < 0))
+            raise InvalidModelError(
+                f"the graph is not connected: node {lost} cannot be reached from the source "
+                f"{source} ({int((self.distance[source] < 0).sum())} such nodes); add edges"
+            )
+
+    @property
+    def n_actions(self) -> int:
+        """Number of components of an action."""
+        return self.n_arms
+
+    @property
+    def most(self) -> int:
+        """Upper bound on the number of pulls."""
+        return min(self.budget, int(self._near.sum()))
+
+    @cached_property
+    def _neighbours(self) -> list[list[int]]:
+        lists: list[list[int]] = [[] for _ in range(self.n_arms)]
+        for u, v in self.edges:
+            lists[u].append(v)
+            lists[v].append(u)
+        return lists
+
+    @cached_property
+    def distance(self) -> NDArray[np.int64]:
+        """Length of a shortest path between any two nodes, (J, J); -1 if there is none."""
+        from scipy.sparse import coo_array
+        from scipy.sparse.csgraph import shortest_path
+
+        u, v = np.array(self.edges, dtype=np.int64).reshape(-1, 2).T
+        graph = coo_array((np.ones(u.size), (u, v)), shape=(self.n_arms, self.n_arms))
+        found = shortest_path(graph.tocsr(), directed=False, unweighted=True)
+        return np.where(np.isinf(found), -1, found).astype(np.int64)
+
+    @cached_property
+    def _near(self) -> NDArray[np.bool_]:
+        return 2 * self.distance[self.source] <= self.length
+
+    def levels(self, a: ArrayLike) -> Ints:
+        """Return the level of each arm: pulled or not."""
+        return np.asarray(a, dtype=np.int64)
+
+    def contains(self, a: ArrayLike) -> bool:
+        """Tell whether some walk visits the pulled arms, by search over (node, visited)."""
+        chosen = np.flatnonzero(binary(a, self.n_arms)).tolist()
+        if len(chosen) > self.budget:
+            return False
+        bit = {node: 1 << i for i, node in enumerate(chosen)}
+        full = (1 << len(chosen)) - 1
+        start = (0, self.source, bit.get(self.source, 0))
+        queue: list[tuple[int, int, int]] = [start]
+        seen = {start[1:]}
+        while queue:
+            steps, node, visited = heapq.heappop(queue)
+            if node == self.source and visited == full:
+                return True
+            if steps == self.length:
+                continue
+            for other in self._neighbours[node]:
+                state = (other, visited | bit.get(other, 0))
+                if state not in seen:
+                    seen.add(state)
+                    heapq.heappush(queue, (steps + 1, *state))
+        return False
+
+    def describe(self, builder: MipBuilder) -> ActionColumns:
+        """Add a walk in time: one arc per step, waiting included, where a closed walk can be."""
+        action = builder.columns(self.n_arms, upper=self._near.astype(np.float64), integer=True)
+        L, away = self.length, self.distance[self.source]
+        arcs = [(u, u) for u in range(self.n_arms)] + [
+            arc for u, v in self.edges for arc in ((u, v), (v, u))
+        ]
+        entering: dict[tuple[int, int], list[int]] = {}
+        leaving: dict[tuple[int, int], list[int]] = {}
+        for t in range(L):
+            possible = [(u, v) for u, v in arcs if away[u] <= t and away[v] <= L - t - 1]
+            columns = builder.columns(len(possible), upper=1.0, integer=True)
+            for (u, v), column in zip(possible, columns.tolist(), strict=True):
+                leaving.setdefault((u, t), []).append(column)
+                entering.setdefault((v, t + 1), []).append(column)
+        if L:
+            builder.row(leaving[self.source, 0], lower=1.0, upper=1.0)
+        for place in sorted(entering):
+            if place[1] < L:
+                into, out = entering[place], leaving.get(place, [])
+                weights = [1.0] * len(into) + [-1.0] * len(out)
+                builder.row(into + out, weights, lower=0.0, upper=0.0)
+        for j in range(self.n_arms):
+            if j != self.source and self._near[j]:
+                visits = [c for t in range(1, L + 1) for c in entering.get((j, t), [])]
+                builder.row([action[j], *visits], [1.0] + [-1.0] * len(visits), upper=0.0)
+        builder.row(action, upper=float(self.budget))
+        return pulled(self.n_arms, action)
+
+    def enumerate(self, limit: int = LIMIT) -> Actions:
+        """Return all actions: shortest tours through sets of nodes, one node added at a time."""
+        near = np.flatnonzero(self._near).tolist()
+        found: list[tuple[int, ...]] = []
+
+        def grow(members: tuple[int, ...]) -> None:
+            found.append(members)
+            if len(found) > limit or len(members) == self.budget:
+                return
+            for j in near:
+                if (not members or j > members[-1]) and self._tour((*members, j)) <= self.length:
+                    grow((*members, j))
+
+        grow(())
+        return as_rows(found, self.n_arms, limit)
+
+    def _tour(self, members: tuple[int, ...]) -> int:
+        """Return the length of a shortest closed walk from the source through some nodes."""
+        d, k = self.distance, len(members)
+        inner = d[np.ix_(members, members)].tolist()
+        home = d[self.source, list(members)].tolist()
+        best: dict[tuple[int, int], int] = {(1 << i, i): home[i] for i in range(k)}
+        for mask in range(1, 1 << k):
+            for i in range(k):
+                length = best.get((mask, i))
+                if length is None:
+                    continue
+                for j in range(k):
+                    if not mask >> j & 1:
+                        key, longer = (mask | 1 << j, j), length + inner[i][j]
+                        if longer < best.get(key, longer + 1):
+                            best[key] = longer
+        return min(best[(1 << k) - 1, i] + home[i] for i in range(k))
+
+    def sample(self, rng: np.random.Generator) -> Actions:
+        """Draw a random closed walk and up to B of the nodes on it."""
+        away, node, visited = self.distance[self.source], self.source, {self.source}
+        for t in range(self.length):
+            left = self.length - t - 1
+            options = [v for v in [node, *self._neighbours[node]] if away[v] <= left]
+            node = int(rng.choice(options))
+            visited.add(node)
+        a = np.zeros(self.n_arms, dtype=np.int8)
+        members = np.array(sorted(visited))
+        a[rng.choice(members, min(self.budget, members.size), replace=False)] = 1
+        return a
+
+    def __repr__(self) -> str:
+        return f"Walks({self.n_arms} nodes, {len(self.edges)} edges, {self.length} steps)"
