@@ -5,6 +5,7 @@ from importlib import import_module
 _PUBLIC = {
     "LinearProgramResult": "mdplib.optim.lp",
     "solve_lp": "mdplib.optim.lp",
+    "solve_relaxation": "mdplib.optim.lp",
     "MipArrays": "mdplib.optim.mip",
     "MipBuilder": "mdplib.optim.mip",
     "MipResult": "mdplib.optim.mip",

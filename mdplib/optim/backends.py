@@ -101,16 +101,10 @@ def _check(program: MipArrays, x: Floats, backend: str) -> None:
 def _highs(program: MipArrays, gap: float, limit: float | None, start: Floats | None) -> Found:
     import highspy
 
-    m, n = program.shape
-    lp = highspy.HighsLp()
-    lp.num_col_, lp.num_row_ = n, m
-    lp.col_cost_ = program.c
-    lp.col_lower_, lp.col_upper_ = program.col_lower, program.col_upper
-    lp.row_lower_, lp.row_upper_ = program.row_lower, program.row_upper
-    lp.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
-    lp.a_matrix_.start_ = program.A.indptr.astype(np.int32)
-    lp.a_matrix_.index_ = program.A.indices.astype(np.int32)
-    lp.a_matrix_.value_ = program.A.data
+    from mdplib.optim.lp import highs_program
+
+    rows = (program.row_lower, program.row_upper)
+    lp = highs_program(program.c, program.A, rows, (program.col_lower, program.col_upper))
     kinds = (highspy.HighsVarType.kContinuous, highspy.HighsVarType.kInteger)
     lp.integrality_ = [kinds[int(i)] for i in program.integer]
     highs = highspy.Highs()

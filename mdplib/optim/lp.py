@@ -7,12 +7,13 @@ the primal and dual vectors into certificates of their own.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mdplib.errors import SolverError
+from mdplib.optim.mip import MipArrays
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -78,24 +79,61 @@ def solve_lp(
     >>> result.x.tolist(), result.dual[1].item()
     ([2.0], 0.5)
     """
+    m, n = A.shape
+    free = np.full(n, np.inf)
+    return _run(c, A, (row_lower, np.full(m, np.inf)), (-free, free), 0.0, time_limit)
+
+
+def solve_relaxation(program: MipArrays, *, time_limit: float | None = None) -> LinearProgramResult:
+    """Minimise a mixed-integer program without its integrality.
+
+    Parameters
+    ----------
+    program : MipArrays
+        The program.
+    time_limit : float, optional
+        Seconds.
+
+    Returns
+    -------
+    LinearProgramResult
+        The dual of a row is the rate at which the optimal value changes with its bound.
+
+    Raises
+    ------
+    SolverError
+        If HiGHS finds the program infeasible, unbounded, or fails.
+
+    Examples
+    --------
+    >>> from mdplib.optim import MipBuilder
+    >>> builder = MipBuilder()
+    >>> builder.row(builder.columns(2, upper=1.0, cost=[-2.0, -1.0], integer=True), upper=1.5)
+    >>> result = solve_relaxation(builder.arrays())
+    >>> result.x.tolist(), result.dual.tolist(), result.objective
+    ([1.0, 0.5], [-1.0], -2.5)
+    """
+    rows = (program.row_lower, program.row_upper)
+    columns = (program.col_lower, program.col_upper)
+    return _run(program.c, program.A, rows, columns, program.offset, time_limit)
+
+
+def _run(
+    c: Floats,
+    A: csr_array,
+    rows: tuple[Floats, Floats],
+    columns: tuple[Floats, Floats],
+    offset: float,
+    time_limit: float | None,
+) -> LinearProgramResult:
     import highspy
 
-    m, n = A.shape
-    lp = highspy.HighsLp()
-    lp.num_col_, lp.num_row_ = n, m
-    lp.col_cost_ = c
-    lp.col_lower_, lp.col_upper_ = np.full(n, -highspy.kHighsInf), np.full(n, highspy.kHighsInf)
-    lp.row_lower_, lp.row_upper_ = row_lower, np.full(m, highspy.kHighsInf)
-    lp.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
-    lp.a_matrix_.start_ = A.indptr.astype(np.int32)
-    lp.a_matrix_.index_ = A.indices.astype(np.int32)
-    lp.a_matrix_.value_ = A.data
     highs = highspy.Highs()
     highs.setOptionValue("output_flag", False)
     highs.setOptionValue("threads", 1)
     if time_limit is not None:
         highs.setOptionValue("time_limit", float(time_limit))
-    highs.passModel(lp)
+    highs.passModel(highs_program(c, A, rows, columns))
     highs.run()
     status = highs.getModelStatus()
     done = status == highspy.HighsModelStatus.kOptimal
@@ -105,6 +143,24 @@ def solve_lp(
     return LinearProgramResult(
         np.array(solution.col_value),
         np.array(solution.row_dual),
-        highs.getInfo().objective_function_value,
+        highs.getInfo().objective_function_value + offset,
         done,
     )
+
+
+def highs_program(
+    c: Floats, A: csr_array, rows: tuple[Floats, Floats], columns: tuple[Floats, Floats]
+) -> Any:
+    """Return the arrays of a linear program as HiGHS takes them."""
+    import highspy
+
+    lp = highspy.HighsLp()
+    lp.num_row_, lp.num_col_ = A.shape
+    lp.col_cost_ = c
+    lp.col_lower_, lp.col_upper_ = columns
+    lp.row_lower_, lp.row_upper_ = rows
+    lp.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
+    lp.a_matrix_.start_ = A.indptr.astype(np.int32)
+    lp.a_matrix_.index_ = A.indices.astype(np.int32)
+    lp.a_matrix_.value_ = A.data
+    return lp

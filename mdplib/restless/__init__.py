@@ -16,11 +16,11 @@ _PUBLIC = {
     "Arms": "mdplib.restless.arms",
     "CoupledRestlessBandit": "mdplib.restless.bandit",
     "ActionSet": "mdplib.restless.action_set",
-    "Budget": "mdplib.restless.budget",
+    "Budget": "mdplib.restless.pulls",
     "Capacity": "mdplib.restless.packing",
     "Schedule": "mdplib.restless.matching",
-    "Walks": "mdplib.restless.walks",
-    "Interventions": "mdplib.restless.interventions",
+    "Walks": "mdplib.restless.walking",
+    "Interventions": "mdplib.restless.reaching",
     "PulpActions": "mdplib.restless.modelled",
     "budget": "mdplib.restless.domains",
     "capacity": "mdplib.restless.domains",
@@ -35,18 +35,18 @@ if TYPE_CHECKING:
     from mdplib.restless.action_set import ActionSet as ActionSet
     from mdplib.restless.arms import Arms as Arms
     from mdplib.restless.bandit import CoupledRestlessBandit as CoupledRestlessBandit
-    from mdplib.restless.budget import Budget as Budget
     from mdplib.restless.domains import budget as budget
     from mdplib.restless.domains import capacity as capacity
     from mdplib.restless.domains import interventions as interventions
     from mdplib.restless.domains import schedule as schedule
     from mdplib.restless.domains import walks as walks
-    from mdplib.restless.interventions import Interventions as Interventions
     from mdplib.restless.matching import Schedule as Schedule
     from mdplib.restless.modelled import PulpActions as PulpActions
     from mdplib.restless.packing import Capacity as Capacity
+    from mdplib.restless.pulls import Budget as Budget
+    from mdplib.restless.reaching import Interventions as Interventions
     from mdplib.restless.simulation import simulate as simulate
-    from mdplib.restless.walks import Walks as Walks
+    from mdplib.restless.walking import Walks as Walks
 
 
 def __getattr__(name: str):

@@ -102,9 +102,8 @@ class CoupledRestlessBandit:
 
     def reward(self, s: ArrayLike, a: ArrayLike) -> Floats:
         """Return the expected one-step reward of joint states (..., J) and actions (..., N)."""
-        level = self.actions.levels(a)[..., None]
-        each = np.take_along_axis(self.level_rewards(s), level, axis=-1)
-        return each.sum(axis=(-2, -1))
+        level, s = np.broadcast_arrays(self.actions.levels(a), np.asarray(s, dtype=np.int64))
+        return self.arms.r[np.arange(self.n_arms), level, s].sum(axis=-1)
 
     def __repr__(self) -> str:
         states = f"{self.n_arms} arms of {self.arms.n_states} states"

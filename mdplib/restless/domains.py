@@ -16,11 +16,11 @@ from mdplib.errors import InvalidModelError
 from mdplib.restless import tube
 from mdplib.restless.arms import ladder
 from mdplib.restless.bandit import CoupledRestlessBandit
-from mdplib.restless.budget import Budget
-from mdplib.restless.interventions import Interventions
 from mdplib.restless.matching import Schedule
 from mdplib.restless.packing import Capacity
-from mdplib.restless.walks import Walks
+from mdplib.restless.pulls import Budget
+from mdplib.restless.reaching import Interventions
+from mdplib.restless.walking import Walks
 
 Floats = NDArray[np.float64]
 HORIZON, GAMMA = 20, 0.99

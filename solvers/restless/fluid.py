@@ -1,0 +1,284 @@
+r"""The fluid bound: what could be had if arms were divisible.
+
+Problem
+-------
+An upper bound on the expected reward of every policy of a coupled bandit, for many arms, and
+prices of the levels that lead to a good policy.
+
+Algorithm
+---------
+Linear program over mu_{jh}(s, n), the probability that arm j is in state s at step h and feels
+level n:
+
+    maximise sum_{h,j,s,n} mu_{jh}(s, n) r_j(s, n),                                          (1)
+    sum_n mu_{j0}(s, n) = initial_j(s),                                                      (2)
+    sum_n mu_{j,h+1}(t, n) = sum_{s,n} mu_{jh}(s, n) P_j(t | s, n),                          (3)
+    sum_s mu_{jh}(s, n) = [level n of arm j] in the program of the action set at step h,     (4)
+
+that program without integrality. With prices lambda_{jhn} of (4), each arm is a small decision
+process of its own,
+
+    V_{jh}(s) = max_n [r_j(s, n) + P_j(n) V_{j,h+1} - lambda_{jhn}],                         (5)
+
+and for any prices whatever
+
+    bound = sum_j initial_j V_{j0} + sum_h max_{a in C} sum_j lambda_{jh, level_j(a)}.       (6)
+
+Guarantee
+---------
+(6) is an upper bound on the value of every policy, for any prices: the levels that a policy
+brings about lie in the hull of C, and given the prices the arms do best alone. It is evaluated
+here from the prices, so nothing depends on the linear program being solved well; what is trusted
+is the bound that the back end reports for the small programs over C. (5) and (6) are rounded
+outwards.
+
+Cost
+----
+One linear program with H J S L columns, and H programs over C.
+
+Deviations
+----------
+(6) maximises over C itself, which is at least as tight as its relaxation.
+
+References
+----------
+xu2025 for the problem; whittle1988 for the relaxation; adelman2008 for bounds by prices.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mdplib.optim.backends import Backend
+from mdplib.optim.lp import solve_relaxation
+from mdplib.optim.mip import MipBuilder
+from mdplib.restless.action_set import ActionColumns, Actions
+from mdplib.restless.bandit import CoupledRestlessBandit
+from mdplib.restless.choice import best_action
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+_ROUNDOFF = 2.0**-52
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class FluidBound:
+    """An upper bound on every policy, and the prices that prove it.
+
+    Parameters
+    ----------
+    upper : float
+        Bound on the expected reward of an episode, over all its steps.
+    program : float
+        Value of the linear program, for comparison.
+    price : (J, H, L) float64
+        Price of each level of each arm at each step; level 0 is free.
+    value : (J, H+1, S) float64
+        V_{jh}(s) of (5).
+    best : tuple of (N,) int8 arrays
+        At each step the action that is worth most at the prices.
+    seconds : float
+        Wall time.
+    """
+
+    upper: float
+    program: float
+    price: Floats
+    value: Floats
+    best: tuple[Actions, ...]
+    seconds: float
+
+    def scores(self, bandit: CoupledRestlessBandit, h: int) -> Floats:
+        """Return what each level is worth before prices, (J, S, L): r + P V_{h+1}."""
+        ahead = np.einsum("jnst,jt->jns", bandit.arms.P, self.value[:, h + 1])
+        return np.moveaxis(bandit.arms.r + ahead, 1, 2)
+
+    def __repr__(self) -> str:
+        return f"FluidBound(upper={self.upper:.6g}, program={self.program:.6g})"
+
+
+def fluid_bound(
+    bandit: CoupledRestlessBandit,
+    *,
+    backend: Backend = "highs",
+    gap: float = 1e-4,
+    listed: Actions | None = None,
+    time_limit: float | None = None,
+) -> FluidBound:
+    """Return the fluid bound of a coupled bandit.
+
+    Parameters
+    ----------
+    bandit : CoupledRestlessBandit
+        The problem.
+    backend, gap, time_limit
+        Of the small programs over the action set, see `mdplib.optim.solve_mip`; the gap is paid
+        for in the bound.
+    listed : (n, N) int8 array, optional
+        All actions, if they have been enumerated: no programs are needed then.
+
+    Returns
+    -------
+    FluidBound
+
+    Raises
+    ------
+    SolverError
+        If the linear program fails.
+
+    Examples
+    --------
+    >>> from mdplib import restless
+    >>> bandit = restless.capacity(6, 2, np.random.default_rng(0))
+    >>> bound = fluid_bound(bandit)
+    >>> bound.upper <= bound.program + 1e-6
+    True
+    """
+    started = time.perf_counter()
+    builder = MipBuilder()
+    links, columns = _describe(bandit, builder)
+    found = solve_relaxation(builder.arrays(), time_limit=time_limit)
+    price = prices(bandit, links, columns, -found.dual)
+    upper, value, best = price_bound(bandit, price, backend=backend, gap=gap, listed=listed)
+    seconds = time.perf_counter() - started
+    return FluidBound(upper, -found.objective, price, value, best, seconds)
+
+
+def _describe(
+    bandit: CoupledRestlessBandit, builder: MipBuilder
+) -> tuple[Ints, list[ActionColumns]]:
+    """Add the whole program; return the rows (4), (J, H, L), -1 where there is none."""
+    columns = [bandit.actions.describe(builder) for _ in range(bandit.horizon)]
+    links, _ = flow(bandit, builder, lambda h: _levels(columns[h]))
+    return links, columns
+
+
+def _levels(columns: ActionColumns) -> list[list[tuple[Ints, Floats]]]:
+    """Return, per arm and level from 1, the columns that add up to it with their weights."""
+    return [
+        [
+            (np.array([c]), np.ones(1)) if c >= 0 else (np.empty(0, np.int64), np.empty(0))
+            for c in row[1:]
+        ]
+        for row in columns.level
+    ]
+
+
+def flow(bandit: CoupledRestlessBandit, builder: MipBuilder, levels) -> tuple[Ints, Ints]:
+    """Add the columns mu and the rows (2), (3), (4) to a program.
+
+    Parameters
+    ----------
+    bandit : CoupledRestlessBandit
+        The problem.
+    builder : MipBuilder
+        Receives columns and rows.
+    levels : callable
+        ``levels(h)[j][n - 1]`` lists the columns, and their weights, that say whether arm j feels
+        level n >= 1 at step h.
+
+    Returns
+    -------
+    links : (J, H, L) int64
+        Numbers of the rows (4); -1 for level 0.
+    mu : (J, H, S, L) int64
+        Numbers of the columns.
+    """
+    J, H = bandit.n_arms, bandit.horizon
+    S, L = bandit.arms.n_states, bandit.actions.n_levels
+    P, r = bandit.arms.P[:, :L], bandit.arms.r[:, :L]
+    cost = np.broadcast_to(-np.moveaxis(r, 1, 2)[:, None], (J, H, S, L))  # (1)
+    mu = builder.columns(J * H * S * L, upper=1.0, cost=cost.ravel()).reshape(J, H, S, L)
+    mass = [(j, s) for j in range(J) for s in range(S)]
+    first = [bandit.initial[j, s] for j, s in mass]
+    builder.rows([mu[j, 0, s] for j, s in mass], lower=first, upper=first)  # (2)
+    for j in range(J):
+        inflow = np.moveaxis(P[j], 0, 1).reshape(S * L, S)  # (s, n) -> t
+        for h in range(H - 1):
+            before = mu[j, h].ravel()
+            for t in range(S):
+                used = inflow[:, t] != 0
+                row = np.concatenate([mu[j, h + 1, t], before[used]])
+                weights = np.concatenate([np.ones(L), -inflow[used, t]])
+                builder.row(row, weights, lower=0.0, upper=0.0)  # (3)
+    links = np.full((J, H, L), -1, dtype=np.int64)
+    for h in range(H):
+        for j, each in enumerate(levels(h)):
+            for n, (columns, weights) in enumerate(each, start=1):
+                row = np.concatenate([mu[j, h, :, n], columns])
+                links[j, h, n] = builder.n_rows
+                builder.row(
+                    row, np.concatenate([np.ones(S), -weights]), lower=0.0, upper=0.0
+                )  # (4)
+    return links, mu
+
+
+def prices(
+    bandit: CoupledRestlessBandit, links: Ints, columns: list[ActionColumns], dual: Floats
+) -> Floats:
+    """Return the prices of the levels, (J, H, L), from the duals of the rows (4)."""
+    return np.where(links >= 0, dual[np.maximum(links, 0)], 0.0)
+
+
+def price_bound(
+    bandit: CoupledRestlessBandit,
+    price: Floats,
+    *,
+    backend: Backend = "highs",
+    gap: float = 1e-4,
+    listed: Actions | None = None,
+) -> tuple[float, Floats, tuple[Actions, ...]]:
+    """Return the bound (6) that any prices prove.
+
+    Parameters
+    ----------
+    bandit : CoupledRestlessBandit
+        The problem.
+    price : (J, H, L) array
+        Prices.
+    backend, gap, listed
+        As in `fluid_bound`.
+
+    Returns
+    -------
+    upper : float
+        The bound, rounded up.
+    value : (J, H+1, S) float64
+        Values of the arms at the prices.
+    best : tuple of arrays
+        The action that is worth most at each step.
+    """
+    J, H, S = bandit.n_arms, bandit.horizon, bandit.arms.n_states
+    L = bandit.actions.n_levels
+    P, r = bandit.arms.P[:, :L], bandit.arms.r[:, :L]
+    allowed = _felt(bandit)
+    value = np.zeros((J, H + 1, S))
+    for h in range(H - 1, -1, -1):
+        worth = r + np.einsum("jnst,jt->jns", P, value[:, h + 1]) - price[:, h, :, None]
+        value[:, h] = np.where(allowed[:, :, None], worth, -np.inf).max(axis=1)  # (5)
+    upper, best = float((bandit.initial * value[:, 0]).sum()), []
+    known: dict[bytes, tuple[float, Actions]] = {}
+    for h in range(H):
+        key = price[:, h].tobytes()
+        if key not in known:
+            weights = np.where(allowed, price[:, h], 0.0)
+            how = "mip" if listed is None else "enumerate"
+            choice = best_action(
+                bandit.actions, weights, how, listed=listed, backend=backend, gap=gap
+            )
+            known[key] = (max(choice.bound, choice.value), choice.action)
+        upper += known[key][0]  # (6)
+        best.append(known[key][1])
+    size = H * J * (float(np.abs(r).max()) + float(np.abs(price).max()))
+    return upper + 4.0 * _ROUNDOFF * (S + J + H) * size, value, tuple(best)
+
+
+def _felt(bandit: CoupledRestlessBandit) -> NDArray[np.bool_]:
+    """Return which levels each arm can feel, (J, L)."""
+    degree = getattr(bandit.actions, "degree", None)
+    most = np.full(bandit.n_arms, bandit.actions.n_levels - 1) if degree is None else degree
+    return np.arange(bandit.actions.n_levels) <= most[:, None]
