@@ -10,19 +10,23 @@ _PUBLIC = {
     "WhittleIndices": "solvers.restless.whittle",
     "fluid_bound": "solvers.restless.fluid",
     "FluidBound": "solvers.restless.fluid",
-    "lagrangian_bound": "solvers.restless.lagrangian",
     "fluid_policy": "solvers.restless.policies",
     "null_policy": "solvers.restless.policies",
     "random_policy": "solvers.restless.policies",
     "sampling_policy": "solvers.restless.policies",
     "myopic_policy": "solvers.restless.policies",
     "whittle_policy": "solvers.restless.policies",
+    "ActionValue": "solvers.restless.action_value",
+    "Network": "solvers.restless.network",
+    "Settings": "solvers.restless.sequoia",
+    "sequoia": "solvers.restless.sequoia",
 }
 
 
 def __getattr__(name: str):
     """Load a public name on first use (PEP 562)."""
     if name in _PUBLIC:
+        # The function sequoia shares the name of its module: bind it, or the module would win.
         value = getattr(import_module(_PUBLIC[name]), name)
         globals()[name] = value
         return value

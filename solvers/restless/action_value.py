@@ -1,0 +1,272 @@
+r"""Action values of a coupled bandit: separable scores plus a network, maximised over the set.
+
+Problem
+-------
+Q_h(s, a) for joint states and actions, such that the best action can be found in each state.
+
+Algorithm
+---------
+    Q_h(s, a) = sum_j base_h[j, s_j, level_j(a)] + f(x_h(s, a)).                             (1)
+
+"gated" inputs are [level_j(a) = n][s_j = k] for n >= 1, [s_j = k], and h / H: for a fixed state
+they are affine in the levels, and the network can tell what an action does in each state. "raw"
+inputs are (a, s), as in the published code.
+
+The best action is found by going through all actions where they were listed (one product per
+layer), and otherwise by a program with the network inside, see `solvers.restless.embedding`.
+
+Guarantee
+---------
+The action is in the set. The program's value is compared with (1); `Choice.bound` bounds every
+action.
+
+Cost
+----
+Listed: O(m (J L + sum of layer products)) for m actions. Otherwise one program.
+
+Deviations
+----------
+The published code has no base, and raw inputs.
+
+References
+----------
+xu2025.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mdplib.errors import InvalidModelError, SolverError
+from mdplib.optim.backends import Backend, solve_mip
+from mdplib.optim.mip import MipArrays, MipBuilder, MipStatus
+from mdplib.restless.action_set import Actions
+from mdplib.restless.bandit import CoupledRestlessBandit
+from mdplib.restless.choice import Choice
+from solvers.restless.embedding import embed, propagate
+from solvers.restless.network import Layer, Network
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Inputs = Literal["gated", "raw"]
+
+
+def n_inputs(bandit: CoupledRestlessBandit, inputs: Inputs) -> int:
+    """Return the number of inputs of a network."""
+    J, S, L = bandit.n_arms, bandit.arms.n_states, bandit.actions.n_levels
+    return bandit.actions.n_actions + J if inputs == "raw" else J * (L - 1) * S + J * S + 1
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ActionValue:
+    """Q of (1).
+
+    Parameters
+    ----------
+    bandit : CoupledRestlessBandit
+        The problem.
+    network : Network
+        f.
+    base : (H, J, S, L) float64
+        Separable scores.
+    inputs : {"gated", "raw"}
+        What the network sees.
+    listed : (m, N) int8 array or None
+        All actions, if they are to be compared one by one.
+
+    Raises
+    ------
+    InvalidModelError
+        If the network takes another number of inputs, or the base has another shape.
+    """
+
+    bandit: CoupledRestlessBandit
+    network: Network
+    base: Floats
+    inputs: Inputs = "gated"
+    listed: Actions | None = None
+
+    def __post_init__(self):
+        if self.inputs not in get_args(Inputs):
+            raise InvalidModelError(f"inputs {self.inputs!r}; one of {get_args(Inputs)}")
+        wanted, given = n_inputs(self.bandit, self.inputs), self.network.layers[0][0].shape[1]
+        if wanted != given:
+            raise InvalidModelError(f"the network takes {given} inputs; the bandit has {wanted}")
+        b = self.bandit
+        shape = (b.horizon, b.n_arms, b.arms.n_states, b.actions.n_levels)
+        if self.base.shape != shape:
+            raise InvalidModelError(f"base has shape {self.base.shape}; give {shape}")
+
+    def with_network(self, network: Network) -> ActionValue:
+        """Return the same with another network."""
+        copy = replace(self, network=network)
+        if "_hot" in self.__dict__:
+            copy.__dict__["_hot"] = self._hot
+        return copy
+
+    def encode(self, h: ArrayLike, s: Ints, a: NDArray) -> Floats:
+        """Return the inputs, (n, k), for steps (n,), states (n, J) and actions (n, N)."""
+        s, a = np.atleast_2d(s), np.atleast_2d(a)
+        if self.inputs == "raw":
+            return np.concatenate([a, s], axis=1).astype(np.float64)
+        b = self.bandit
+        n, J, S, L = len(s), b.n_arms, b.arms.n_states, b.actions.n_levels
+        level = b.actions.levels(a)
+        gate = np.zeros((n, J, L, S))
+        rows, arms = np.arange(n)[:, None], np.arange(J)
+        gate[rows, arms, level, s] = 1.0
+        here = np.zeros((n, J, S))
+        here[rows, arms, s] = 1.0
+        time = np.broadcast_to(np.asarray(h, dtype=np.float64), (n,))[:, None] / b.horizon
+        return np.concatenate([gate[:, :, 1:].reshape(n, -1), here.reshape(n, -1), time], axis=1)
+
+    def base_value(self, h: ArrayLike, s: Ints, a: NDArray) -> Floats:
+        """Return the separable part, (n,)."""
+        s = np.atleast_2d(s)
+        level = self.bandit.actions.levels(np.atleast_2d(a))
+        steps = np.broadcast_to(np.asarray(h), (len(s),))[:, None]
+        return self.base[steps, np.arange(self.bandit.n_arms), s, level].sum(axis=1)
+
+    def __call__(self, h: ArrayLike, s: Ints, a: NDArray) -> Floats:
+        """Return Q, (n,), for steps (n,), states (n, J) and actions (n, N)."""
+        return self.base_value(h, s, a) + self.network(self.encode(h, s, a))  # (1)
+
+    @cached_property
+    def _hot(self) -> NDArray[np.float32]:
+        assert self.listed is not None
+        if self.inputs == "raw":
+            return self.listed.astype(np.float32)
+        level = self.bandit.actions.levels(self.listed)
+        L = self.bandit.actions.n_levels
+        hot = level[:, :, None] == np.arange(1, L)
+        return hot.reshape(len(level), -1).astype(np.float32)
+
+    def restricted(self, h: int, s: Ints) -> tuple[list[Layer], Ints, int]:
+        """Return the network as a function of the columns of the action in one state.
+
+        Parameters
+        ----------
+        h : int
+            Step.
+        s : (J,) int array
+            Joint state.
+
+        Returns
+        -------
+        layers : list of (W, b)
+            The first acts on levels (j, n), n >= 1, or on the components of the action.
+        groups : (k,) int64
+            Arm, or component, of each column.
+        most : int
+            Largest number of groups that are not zero.
+        """
+        W, b = self.network.layers[0]
+        actions, J = self.bandit.actions, self.bandit.n_arms
+        if self.inputs == "raw":
+            N = actions.n_actions
+            first = (W[:, :N], b + W[:, N:] @ np.asarray(s, dtype=np.float64))
+            return [first, *self.network.layers[1:]], np.arange(N), actions.most
+        S, L = self.bandit.arms.n_states, actions.n_levels
+        gate = W[:, : J * (L - 1) * S].reshape(len(W), J, L - 1, S)
+        here = W[:, J * (L - 1) * S : -1].reshape(len(W), J, S)
+        arms = np.arange(J)
+        columns = np.moveaxis(gate[:, arms, :, s], 0, 1).reshape(len(W), -1)
+        constant = b + here[:, arms, s].sum(axis=1) + W[:, -1] * (h / self.bandit.horizon)
+        most = actions.most if actions.n_actions == J else J
+        return [(columns, constant), *self.network.layers[1:]], np.repeat(arms, L - 1), most
+
+    def best(
+        self,
+        h: int,
+        s: Ints,
+        *,
+        backend: Backend = "highs",
+        gap: float = 1e-6,
+        time_limit: float | None = None,
+        tight: bool = True,
+    ) -> Choice:
+        """Return the best action in one state.
+
+        Parameters
+        ----------
+        h : int
+            Step.
+        s : (J,) int array
+            Joint state.
+        backend, gap, time_limit
+            As in `mdplib.optim.solve_mip`, where actions are not listed.
+        tight : bool
+            False uses one big-M for every unit.
+
+        Returns
+        -------
+        Choice
+
+        Raises
+        ------
+        SolverError
+            If the time limit strikes before any action is found, or the program's value differs
+            from the forward pass.
+        """
+        s = np.asarray(s, dtype=np.int64)
+        if self.listed is not None:
+            return self._best_listed(h, s)
+        layers, groups, most = self.restricted(h, s)
+        builder = MipBuilder()
+        columns = self.bandit.actions.describe(builder)
+        arms = np.arange(self.bandit.n_arms)
+        base = self.base[h, arms, s]
+        own = columns.action if self.inputs == "raw" else columns.level[:, 1:].ravel()
+        exists = own >= 0
+        layers[0] = (layers[0][0][:, exists], layers[0][1])
+        bounds = propagate(layers, groups[exists], most)
+        at, weights, constant = embed(builder, own[exists], layers, bounds, tight=tight)
+        cost = np.zeros(builder.n_columns)
+        np.subtract.at(cost, at, weights)
+        start = np.where(columns.level[:, 0] < 0, base[:, 0], 0.0)
+        for n in range(self.bandit.actions.n_levels):
+            has = columns.level[:, n] >= 0
+            np.subtract.at(cost, columns.level[has, n], (base[:, n] - start)[has])
+        arrays = builder.arrays()
+        program = MipArrays(
+            cost, arrays.A, arrays.row_lower, arrays.row_upper, arrays.col_lower,
+            arrays.col_upper, arrays.integer, -(constant + float(start.sum())),
+        )  # fmt: skip
+        found = solve_mip(program, backend, gap=gap, time_limit=time_limit)
+        action = np.round(found.require()[columns.action]).astype(np.int8)
+        value = float(self(h, s[None], action[None])[0])
+        if tight and found.status is MipStatus.OPTIMAL:
+            off = abs(value + found.objective)
+            if off > 1e-4 * max(1.0, abs(value)) and value < -found.objective - gap * abs(value):
+                raise SolverError(
+                    f"the program says {-found.objective:.9g} and the forward pass {value:.9g}; "
+                    "weights of this size exceed the solver's tolerances: scale the network down"
+                )
+        return Choice(action, value, max(-found.bound, value), found.status)
+
+    def _best_listed(self, h: int, s: Ints) -> Choice:
+        assert self.listed is not None
+        layers, _, _ = self.restricted(h, s)
+        hot = self._hot
+        W, b = layers[0]
+        x = hot @ W.T.astype(np.float32) + b.astype(np.float32)
+        for W, b in layers[1:]:
+            np.maximum(x, 0.0, out=x)
+            x = x @ W.T.astype(np.float32) + b.astype(np.float32)
+        base = self.base[h, np.arange(self.bandit.n_arms), s]
+        if self.inputs == "raw":
+            level = self.bandit.actions.levels(self.listed)
+            scores = x[:, 0] + base[np.arange(len(base)), level].sum(axis=1)
+        else:
+            gain = (base[:, 1:] - base[:, :1]).ravel()
+            scores = x[:, 0] + hot @ gain.astype(np.float32)
+        near = np.argsort(-scores, kind="stable")[:8]  # single precision picks, double decides
+        exact = self(h, np.tile(s, (len(near), 1)), self.listed[near])
+        at = int(np.argmax(exact))
+        value = float(exact[at])
+        return Choice(self.listed[near[at]], value, value, MipStatus.OPTIMAL)
