@@ -6,11 +6,21 @@ The kernel modules import numba, so they are loaded on first use only.
 from importlib import import_module
 
 _MODULES = (
+    "bandit_simulation",
+    "bandits",
+    "bandits_arms",
+    "bandits_ball",
+    "bandits_linear",
     "bellman",
     "elimination",
     "evaluation",
+    "exponential_duals",
     "graph",
+    "noise",
+    "mixture",
     "ordering",
+    "robust",
+    "regression_duals",
     "simulation",
     "threads",
     "undiscounted",
