@@ -18,15 +18,14 @@ _PUBLIC = {
     "whittle_policy": "solvers.restless.policies",
     "ActionValue": "solvers.restless.action_value",
     "Network": "solvers.restless.network",
-    "Settings": "solvers.restless.sequoia",
-    "sequoia": "solvers.restless.sequoia",
+    "Settings": "solvers.restless.training",
+    "sequoia": "solvers.restless.training",
 }
 
 
 def __getattr__(name: str):
     """Load a public name on first use (PEP 562)."""
     if name in _PUBLIC:
-        # The function sequoia shares the name of its module: bind it, or the module would win.
         value = getattr(import_module(_PUBLIC[name]), name)
         globals()[name] = value
         return value
