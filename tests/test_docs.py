@@ -8,7 +8,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PAGES = ("README.md", "docs/guide.md", "docs/certificates.md")
+PAGES = (
+    "README.md",
+    "docs/guide.md",
+    "docs/certificates.md",
+    "docs/robust.md",
+    "docs/bandits.md",
+    "docs/restless.md",
+)
 
 
 @pytest.mark.parametrize("page", PAGES)
