@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,9 +13,6 @@ from mdplib.errors import InvalidModelError
 from mdplib.optim.backends import solve_mip
 from mdplib.optim.mip import MipArrays, MipBuilder, MipStatus
 from mdplib.restless.action_set import LIMIT, ActionColumns, Actions, Ints, as_rows, binary, pulled
-
-if TYPE_CHECKING:
-    import pulp
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -54,7 +51,7 @@ class PulpActions:
             raise InvalidModelError("no action satisfies the constraints; relax them")
 
     @classmethod
-    def from_pulp(cls, problem: pulp.LpProblem, action: Sequence[str]) -> PulpActions:
+    def from_pulp(cls, problem: Any, action: Sequence[str]) -> PulpActions:
         """Return the action set of a PuLP model.
 
         Parameters
