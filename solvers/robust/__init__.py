@@ -1,0 +1,1 @@
+"""Solvers for robust models, and robust methods that learn from data."""
