@@ -1,5 +1,5 @@
 # Every target makes what it needs; only python3 >= 3.11 and make are assumed. uv is used when present.
-.PHONY: setup test test-all test-floors coverage reproduce check notebooks docs bench bench-quick scale clean
+.PHONY: setup test test-all test-floors coverage reproduce check notebooks docs bench bench-quick bench-robust bench-bandits scale clean
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
@@ -8,7 +8,7 @@ READY := .venv/ready
 PEERS := .venv-peers/ready
 WORKERS ?= auto
 SCALE ?= smoke
-KERNEL_TESTS := $(addprefix tests/mdplib/test_,kernels.py graphs.py ordering.py sampling.py operators.py)
+KERNEL_TESTS := $(addprefix tests/mdplib/test_,kernels.py graphs.py ordering.py sampling.py operators.py robust_borders.py)
 EXTRAS := exact,gym,cluster,frames,testing,pulp
 
 setup: $(READY)
@@ -72,6 +72,12 @@ bench: $(READY) $(PEERS)  ## speed against other libraries: table and plot in bu
 
 bench-quick: $(READY) $(PEERS)  ## the same on a few models, in minutes
 	$(BIN)/python -m benchmarks.tabular --quick
+
+bench-robust: $(READY)    ## robust offline methods against plain loops, and a million trajectories
+	$(BIN)/python -m benchmarks.robust
+
+bench-bandits: $(READY)   ## bandit learners against plain rounds, and ten algorithms at scale
+	$(BIN)/python -m benchmarks.bandits
 
 scale: $(READY)           ## 1e7 states built from a stream and solved, with peak memory
 	$(BIN)/python -m benchmarks.scale --out build/bench/scale.json

@@ -35,11 +35,39 @@ _PUBLIC = {
     "linear_programming": "solvers.tabular.linear_programming",
     "backward_induction": "solvers.tabular.backward_induction",
     "exact_policy_iteration": "solvers.tabular.exact",
+    "robust_planning": "solvers.robust.planning",
+    "robust_value_iteration": "solvers.robust.value_iteration",
+    "RobustSolution": "solvers.robust.solution",
+    "r2pvi": "solvers.robust.r2pvi",
+    "r2pvi_path": "solvers.robust.r2pvi",
+    "drpvi": "solvers.robust.drpvi",
+    "va_drpvi": "solvers.robust.va_drpvi",
+    "drvi_l": "solvers.robust.drvi_l",
+    "pevi": "solvers.robust.pevi",
+    "p2mpo": "solvers.robust.p2mpo",
+    "Compat": "solvers.robust.compat",
+    "PessimisticSolution": "solvers.robust.result",
+    "OnlineRegression": "solvers.robust.online",
+    "solve_blocks": "solvers.robust.blocks",
 }
 __all__ = [*_PUBLIC]  # pyright: ignore[reportUnsupportedDunderAll]
 
 if TYPE_CHECKING:
     from solvers.dispatch import solve as solve
+    from solvers.robust.blocks import solve_blocks as solve_blocks
+    from solvers.robust.compat import Compat as Compat
+    from solvers.robust.drpvi import drpvi as drpvi
+    from solvers.robust.drvi_l import drvi_l as drvi_l
+    from solvers.robust.online import OnlineRegression as OnlineRegression
+    from solvers.robust.p2mpo import p2mpo as p2mpo
+    from solvers.robust.pevi import pevi as pevi
+    from solvers.robust.planning import robust_planning as robust_planning
+    from solvers.robust.r2pvi import r2pvi as r2pvi
+    from solvers.robust.r2pvi import r2pvi_path as r2pvi_path
+    from solvers.robust.result import PessimisticSolution as PessimisticSolution
+    from solvers.robust.solution import RobustSolution as RobustSolution
+    from solvers.robust.va_drpvi import va_drpvi as va_drpvi
+    from solvers.robust.value_iteration import robust_value_iteration as robust_value_iteration
     from solvers.table import METHODS as METHODS
     from solvers.table import Method as Method
     from solvers.tabular.action_elimination import action_elimination as action_elimination
@@ -70,6 +98,8 @@ if TYPE_CHECKING:
 
 def __getattr__(name: str):
     """Load a public name on first use (PEP 562)."""
+    if name == "bandits":
+        return import_module("solvers.bandits")
     if name in _PUBLIC:
         # The functions share the names of their modules: bind them, or the module would win.
         value = getattr(import_module(_PUBLIC[name]), name)

@@ -1,0 +1,1 @@
+"""Speed of the robust methods that learn from data, against plain loops."""
