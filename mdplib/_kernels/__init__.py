@@ -11,6 +11,7 @@ _MODULES = (
     "bandits_arms",
     "bandits_ball",
     "bandits_linear",
+    "bandits_noise",
     "bellman",
     "elimination",
     "evaluation",
