@@ -1,0 +1,1 @@
+"""Speed of bandit learners, against rounds played one by one in Python."""
