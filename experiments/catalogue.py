@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 EXPERIMENTS: dict[str, str] = {
     "plugin": "Plug-in policies: suboptimality against samples",
+    "r2pvi": "Robust regularised pessimism on linear models: a replication",
+    "dynlin": "Dynamical linear bandits: regret of optimistic learners and their rivals",
     "sweeps": "Certified gap against sweeps for every tabular solver",
 }
 

@@ -22,6 +22,7 @@ from mdplib.errors import MdplibError
 from mdplib.sampling import Streams
 
 SCHEMA = 1
+CLOCK = "clock"  # entry of a row that goes to ``timings/``: what a clock said, never the same twice
 Scale = Literal["smoke", "default", "paper"]
 SCALES: tuple[Scale, ...] = get_args(Scale)
 Row = dict[str, Any]
@@ -76,6 +77,8 @@ class Experiment:
         From a scale to its cells. A cell that two scales share is computed once.
     run : callable
         ``run(cell, streams) -> row``: pure, importable; the row holds scalars and small lists.
+        Times that are themselves a result go into a dict under `CLOCK`: they are kept beside the
+        row, which stays the same bytes everywhere, and given back to `analyse` with it.
     analyse : callable, optional
         ``analyse(finished) -> Analysis``, from a list of `Finished`.
     draw : callable, optional

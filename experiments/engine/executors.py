@@ -26,11 +26,11 @@ from concurrent.futures import (
     wait,
 )
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal, get_args
 
-from experiments.engine.cells import Experiment, Row, check_row
+from experiments.engine.cells import CLOCK, Experiment, Row, check_row
 from mdplib.errors import MdplibError, MissingExtraError
 from mdplib.sampling import Streams, streams
 
@@ -71,6 +71,8 @@ class Outcome:
         Seconds of the last attempt.
     host : str
         Where it ran.
+    clock : dict
+        What the cell itself read off a clock, see `experiments.engine.cells.CLOCK`.
     """
 
     task: Task
@@ -79,6 +81,7 @@ class Outcome:
     wall_s: float = 0.0
     cpu_s: float = 0.0
     host: str = ""
+    clock: Row = field(default_factory=dict)
 
 
 def tasks_for(experiment: Experiment, cells: dict[str, Any]) -> list[Task]:
@@ -107,15 +110,19 @@ def single_threaded() -> Iterator[None]:
 def perform(task: Task) -> Outcome:
     """Compute one cell; whatever it raises is returned, not lost."""
     wall, cpu = time.perf_counter(), time.process_time()
-    row, error = None, ""
+    row, error, clock = None, "", {}
     generators = streams(task.seed, task.experiment, getattr(task.cell, "replicate", 0))
     try:
         with single_threaded():
-            row = check_row(task.run(task.cell, generators), task.cell, allow_nan=task.allow_nan)
+            found = task.run(task.cell, generators)
+            if isinstance(found, dict) and CLOCK in found:
+                clock = check_row(found[CLOCK], task.cell, allow_nan=False)
+                found = {name: value for name, value in found.items() if name != CLOCK}
+            row = check_row(found, task.cell, allow_nan=task.allow_nan)
     except Exception:  # noqa: BLE001  stored beside the rows, retried and reported
         error = traceback.format_exc()
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    return Outcome(task, row, error, wall, cpu, socket.gethostname())
+    return Outcome(task, row, error, wall, cpu, socket.gethostname(), clock)
 
 
 def execute(tasks: list[Task], launch: Launch) -> Generator[Outcome, None, None]:

@@ -3,7 +3,7 @@
 ``results/schema.json`` names the version of this layout. An experiment has
 
 - ``rows/<key>.json``      address, row and checksum; the same bytes on every machine,
-- ``timings/<key>.json``   wall and processor time, host,
+- ``timings/<key>.json``   wall and processor time, host, what the cell read off a clock,
 - ``failures/<key>.json``  cell and traceback of a cell that failed,
 - ``damaged/``             row files that could not be read, moved aside,
 - ``runs/``                one manifest per run.
@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from experiments.engine.cells import (
+    CLOCK,
     SCHEMA,
     Experiment,
     Finished,
@@ -204,6 +205,8 @@ class Store:
     def finished(self, experiment: Experiment, scale: Scale) -> list[Finished]:
         """Return the finished cells of a scale, in the order of the cells.
 
+        A row is given back together with its clock, where there is one.
+
         Raises
         ------
         DamagedRowError
@@ -213,7 +216,9 @@ class Store:
         for key, cell in keyed_cells(experiment, scale).items():
             record = self.read_record(key)
             if record is not None:
-                found.append(Finished(cell, {k: restore(v) for k, v in record[1].items()}))
+                clock = (read_json(self.path("timings", key)) or {}).get(CLOCK, {})
+                row = record[1] | clock
+                found.append(Finished(cell, {k: restore(v) for k, v in row.items()}))
         return found
 
     def records(self) -> Iterator[tuple[str, Row, Row]]:

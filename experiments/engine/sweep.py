@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from experiments.engine.cells import Experiment, Scale, address, cell_values, keyed_cells
+from experiments.engine.cells import CLOCK, Experiment, Scale, address, cell_values, keyed_cells
 from experiments.engine.executors import ExecutorName, Outcome, execute, launcher, tasks_for
 from experiments.engine.progress import progress
 from experiments.engine.provenance import surroundings
@@ -150,6 +150,8 @@ def _keep(experiment: Experiment, store: Store, outcome: Outcome, tally: Tally) 
     store.write_row(address(experiment, cell), outcome.row)
     tally.run += 1
     timing = {"wall_s": outcome.wall_s, "cpu_s": outcome.cpu_s, "host": outcome.host}
+    if outcome.clock:
+        timing[CLOCK] = outcome.clock
     write_json(store.path("timings", key), timing)
 
 
