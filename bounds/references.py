@@ -31,6 +31,12 @@ class Reference:
 
 
 REFERENCES: dict[str, Reference] = {
+    "abbasi2011": Reference(
+        "Y. Abbasi-Yadkori, D. Pal, C. Szepesvari",
+        "Improved algorithms for linear stochastic bandits",
+        "Advances in Neural Information Processing Systems 24",
+        2011,
+    ),
     "agarwal2020": Reference(
         "A. Agarwal, S. Kakade, L. F. Yang",
         "Model-based reinforcement learning with a generative model is minimax optimal",
@@ -59,6 +65,12 @@ REFERENCES: dict[str, Reference] = {
         "Annals of Mathematical Statistics 33, 719-726",
         1962,
     ),
+    "bretagnolle1979": Reference(
+        "J. Bretagnolle, C. Huber",
+        "Estimation des densites: risque minimax",
+        "Zeitschrift fur Wahrscheinlichkeitstheorie und verwandte Gebiete 47, 119-137",
+        1979,
+    ),
     "denardo1967": Reference(
         "E. V. Denardo",
         "Contraction mappings in the theory underlying dynamic programming",
@@ -76,6 +88,12 @@ REFERENCES: dict[str, Reference] = {
         "Probability inequalities for sums of bounded random variables",
         "Journal of the American Statistical Association 58, 13-30",
         1963,
+    ),
+    "jin2021": Reference(
+        "Y. Jin, Z. Yang, Z. Wang",
+        "Is pessimism provably efficient for offline RL?",
+        "International Conference on Machine Learning, PMLR 139, 5084-5096",
+        2021,
     ),
     "kakade2002": Reference(
         "S. Kakade, J. Langford",
@@ -101,6 +119,13 @@ REFERENCES: dict[str, Reference] = {
         "Machine Learning 49, 209-232",
         2002,
     ),
+    "liu2024": Reference(
+        "Z. Liu, P. Xu",
+        "Minimax optimal and computationally efficient algorithms for distributionally robust "
+        "offline reinforcement learning",
+        "Advances in Neural Information Processing Systems 37",
+        2024,
+    ),
     "macqueen1966": Reference(
         "J. MacQueen",
         "A modified dynamic programming method for Markovian decision problems",
@@ -118,6 +143,12 @@ REFERENCES: dict[str, Reference] = {
         "Statements proved in the module that holds them",
         "Source code of this library",
         2026,
+    ),
+    "mussi2023": Reference(
+        "M. Mussi, A. M. Metelli, M. Restelli",
+        "Dynamical linear bandits",
+        "International Conference on Machine Learning, PMLR 202, 25563-25587",
+        2023,
     ),
     "odoni1969": Reference(
         "A. R. Odoni",
@@ -148,6 +179,13 @@ REFERENCES: dict[str, Reference] = {
         "An upper bound on the loss from approximate optimal-value functions",
         "Machine Learning 16, 227-233",
         1994,
+    ),
+    "tang2025": Reference(
+        "C. Tang, Z. Liu, P. Xu",
+        "Robust offline reinforcement learning with linearly structured f-divergence "
+        "regularization",
+        "International Conference on Machine Learning, PMLR 267",
+        2025,
     ),
     "williams1993": Reference(
         "R. J. Williams, L. C. Baird",

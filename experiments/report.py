@@ -20,6 +20,8 @@ CSS = Path(__file__).with_name("report.css")
 WIDE_FIGURE = 1.9  # width over height from which a figure takes the whole row
 _TONE = {"HOLDS": "good", "agree": "good", "VIOLATED": "bad", "differs": "bad"}
 
+MANY_CLAIMS = 40  # more are folded by judgement
+
 
 def write_report(results: Path, catalogue: dict[str, str]) -> Path:
     """Write the page and return its path.
@@ -104,6 +106,18 @@ def _figures(folder: Path) -> str:
 def _claims(claims: list[dict[str, Any]]) -> str:
     if not claims:
         return _empty("This experiment makes no claims.")
+    if len(claims) <= MANY_CLAIMS:
+        return _claim_table(claims)
+    parts = []
+    for judgement in ("differs", "unknown", "agree"):  # what needs a look comes first
+        some = [entry for entry in claims if entry["judgement"] == judgement]
+        if some:
+            title = f"{len(some)} of {len(claims)}: {judgement}"
+            parts.append(f"<details><summary>{title}</summary>{_claim_table(some)}</details>")
+    return "\n".join(parts)
+
+
+def _claim_table(claims: list[dict[str, Any]]) -> str:
     rows = []
     for entry in claims:
         claim = entry["claim"]

@@ -5,14 +5,18 @@ from __future__ import annotations
 import sys
 from argparse import Namespace
 from collections import Counter
+from typing import get_args
 
 from experiments.catalogue import EXPERIMENTS, chosen, load
+from experiments.claims import Judgement
 from experiments.engine.cells import Experiment, cell_values, keyed_cells
 from experiments.engine.executors import Outcome
 from experiments.engine.store import Store, open_results, read_json
 from experiments.engine.sweep import sweep
 from experiments.publish import publish
 from experiments.report import write_report
+
+FEW = 40  # claims that are printed one by one; the report lists all
 
 
 def run(options: Namespace) -> int:
@@ -40,8 +44,13 @@ def run(options: Namespace) -> int:
         for outcome in tally.failed.values():
             _report_failure(experiment, options, outcome)
         failed += len(tally.failed)
-        for claim in publish(experiment, options.scale, options.results)["claims"]:
+        claims = publish(experiment, options.scale, options.results)["claims"]
+        for claim in claims if len(claims) <= FEW else ():
             print(f"  {claim['judgement']:8} {claim['claim']['quantity']}")
+        counts = Counter(claim["judgement"] for claim in claims)
+        if counts:
+            tally_of_claims = ", ".join(f"{counts[j]} {j}" for j in get_args(Judgement))
+            print(f"  {len(claims)} claims: {tally_of_claims}")
     if options.experiment == "all":
         failed += _check_theorems(options)
     print(f"report: {write_report(options.results, EXPERIMENTS)}")

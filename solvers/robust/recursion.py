@@ -115,8 +115,10 @@ class Recursion:
         for h in reversed(range(H)):
             one = self.fits[h]
             sigma[h], inverse[h] = one.sigma, one.inverse
-            if h < H - 1:
+            if h < H - 1 and one.step.seen.size:
                 w[h] = self.inner(h, one, V[h + 1]).solve(divergence, mode, strength[h])  # (1)
+            elif h < H - 1:
+                self.log.append(f"no sample of step {h} has a next state: what follows counts 0")
             if self.regressed:
                 w[h] += one.solve(self.reward_mass(h))
             betas[h] = beta(h, w[h], V[h + 1], one)

@@ -324,3 +324,17 @@ def test_solution_describes_itself():
         found.V[0, 0] = 1.0
     with pytest.raises(InvalidModelError, match="horizon"):
         found.q(3)
+
+
+def test_a_step_without_samples_counts_nothing_and_says_so():
+    """Half of the holders of a put exercise at each step: the last steps have no samples."""
+    put = models.american_put()
+    rng = np.random.default_rng(1)
+    data = LinearData.collect(put.mdp, put.uniform, 20, rng, features=put.features)
+    assert (data.next[-2] < 0).all()
+    kinds: Any = ("tv", "kl", "chi2")
+    for divergence in kinds:
+        found = solvers.r2pvi(data, Robustness(divergence, 3.0), beta=0.1)
+        assert np.isfinite(found.V).all()
+        assert not found.w[-2].any()
+        assert any("no sample of step 18" in line for line in found.stats.log)
