@@ -44,7 +44,7 @@ coverage: $(READY)        ## line and branch coverage of the library; kernels in
 	  --cov --cov-append --cov-report=term:skip-covered --cov-fail-under=90
 
 reproduce: $(READY)       ## every experiment at smoke scale, then results/index.html
-	$(BIN)/mdplib reproduce all --scale $(SCALE)
+	$(BIN)/mdplib reproduce all --scale $(SCALE) --executor loky
 
 check: $(READY)           ## lint, format, types, layers
 	$(BIN)/ruff check .

@@ -97,7 +97,11 @@ def _add_reproduce(commands: argparse._SubParsersAction) -> None:
     )
     reproduce.add_argument("experiment", nargs="?", default="all", help="name, or all (default)")
     reproduce.add_argument("--scale", choices=SCALES, default="default", help="how much")
-    reproduce.add_argument("--executor", choices=EXECUTORS, default="serial", help="where")
+    reproduce.add_argument(
+        "--executor",
+        choices=EXECUTORS,
+        help="where (default: in one process per core; at smoke scale in this one)",
+    )
     reproduce.add_argument("--jobs", type=int, metavar="N", help="processes (default: all cores)")
     reproduce.add_argument("--address", help="Dask scheduler, such as tcp://host:8786")
     reproduce.add_argument("--dry-run", action="store_true", help="say what would be computed")

@@ -35,7 +35,7 @@ def run(options: Namespace) -> int:
             experiment,
             options.scale,
             options.results,
-            executor=options.executor,
+            executor=options.executor or ("serial" if options.scale == "smoke" else "loky"),
             jobs=options.jobs,
             scheduler=options.address,
             say=_say,
