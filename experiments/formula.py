@@ -35,6 +35,15 @@ _SYMBOLS = {
     r"\Phi": "Φ",
     r"\langle": "⟨",
     r"\rangle": "⟩",
+    r"\chi": "χ",
+    r"\phi": "φ",
+    r"\nu": "ν",
+    r"\epsilon": "ϵ",
+    r"\Lambda": "Λ",
+    r"\top": "⊤",
+    r"\partial": "∂",
+    r"\in": " ∈ ",
+    r"\succeq": " ⪰ ",
     r"\gamma": "γ",
     r"\delta": "δ",
     r"\varepsilon": "ε",
@@ -42,6 +51,8 @@ _SYMBOLS = {
     r"\max": "max ",
     r"\min": "min ",
     r"\lim": "lim ",
+    r"\sup": "sup ",
+    r"\inf": "inf ",
     r"\,": " ",
     r"\left": "",
     r"\right": "",
@@ -55,7 +66,7 @@ _SYMBOLS = {
     ",": ", ",
     " ": "",
 }
-_COMBINING = {r"\hat": "\u0302"}
+_COMBINING = {r"\hat": "\u0302", r"\tilde": "\u0303"}
 
 
 def formula_html(text: str) -> str:

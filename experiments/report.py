@@ -17,7 +17,7 @@ from experiments.engine.store import open_results, read_json, write_atomic
 from experiments.formula import formula_html
 
 CSS = Path(__file__).with_name("report.css")
-WIDE_FIGURE = 1.9  # width over height from which a figure takes the whole row
+WIDE_FIGURE = 5.0  # inches from which a figure takes the whole row
 _TONE = {"HOLDS": "good", "agree": "good", "VIOLATED": "bad", "differs": "bad"}
 
 MANY_CLAIMS = 40  # more are folded by judgement
@@ -92,7 +92,7 @@ def _figures(folder: Path) -> str:
     for path in sorted((folder / "figures").glob("*.json")):
         numbers, name = read_json(path) or {}, path.stem
         base = escape(f"{folder.name}/figures/{name}")
-        wide = ' class="wide"' if numbers.get("aspect", 0) >= WIDE_FIGURE else ""
+        wide = ' class="wide"' if numbers.get("width", 0) >= WIDE_FIGURE else ""
         caption = escape(str(numbers.get("caption", "")))
         shown.append(
             f'<figure{wide}><a href="{base}.pdf"><img src="{base}.png" alt="{caption}" '

@@ -199,6 +199,7 @@ def save(
             paths.append(folder / f"{name}.{kind}")
             write_atomic(paths[-1], buffer.getvalue())
     paths.append(folder / f"{name}.json")
-    aspect = round(float(figure.get_figwidth() / figure.get_figheight()), 3)
-    write_json(paths[-1], _plain(numbers | {"aspect": aspect}))
+    width, height = (float(x) for x in figure.get_size_inches())
+    size = {"aspect": round(width / height, 3), "width": round(width, 3)}
+    write_json(paths[-1], _plain(numbers | size))
     return paths[0], paths[1], paths[2]
