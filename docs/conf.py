@@ -25,6 +25,7 @@ napoleon_google_docstring = False
 napoleon_use_ivar = True
 napoleon_use_rtype = False
 exclude_patterns = ["_build"]
+suppress_warnings = ["ref.python"]  # some names are public in two places
 html_theme = "furo"
 html_theme_options = {"light_css_variables": {"code-font-size": "72%"}}  # 100 columns fit
 html_title = f"mdplib {release}"

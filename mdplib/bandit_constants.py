@@ -171,7 +171,7 @@ class Constants:
         return told + self.Omega * self.noise_reach(rounds, delta)
 
     def boundary(self, rounds: int, delta: float) -> float:
-        """Return Q: with probability 1 - delta, |<g, x_t>| <= Q in the rounds 1 to T + 1.
+        """Return Q: with probability 1 - delta, ``|<g, x_t>| <= Q`` in the rounds 1 to T + 1.
 
         Parameters
         ----------

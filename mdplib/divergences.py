@@ -1,6 +1,6 @@
 r"""Divergences between probability laws, and the closed forms they lead to.
 
-Half the L1 distance, relative entropy and Pearson's chi-square without a factor:
+Half the L1 distance, relative entropy and Pearson's chi-square without a factor::
 
     tv    D(q || p) = 1/2 sum |q - p|
     kl    D(q || p) = sum q log(q / p)
@@ -102,7 +102,7 @@ def saturation(divergence: Divergence, p: ArrayLike, V: ArrayLike) -> Floats:
 def two_point(divergence: Divergence, low: float, v: float, price: float) -> tuple[float, float]:
     """Return the penalised worst case of a law on two points, in closed form.
 
-    The nominal law gives 0 with probability `low` and v with probability 1 - low:
+    The nominal law gives 0 with probability `low` and v with probability 1 - low::
 
         tv    (1 - low) min(v, price)
         kl    -price log(low + (1 - low) exp(-v / price))

@@ -133,7 +133,7 @@ def radius_by_eigenvectors(A: Matrix) -> Bracket:
 
 
 def radius_by_squaring(A: Matrix) -> Bracket:
-    """Return bounds on the radius by ||A^k||^(1/k) and (|trace A^k| / n)^(1/k), k = 1, 2, 4, ..."""
+    """Return bounds by ||A^k||^(1/k) and ``(|trace A^k| / n)^(1/k)``, k = 1, 2, 4, ..."""
     n = len(A)
     B, wrong, exponent, k = np.array(A), 0.0, 0.0, 1.0
     lower, upper = 0.0, np.inf

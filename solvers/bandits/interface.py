@@ -1,7 +1,7 @@
 """What every algorithm for dynamical linear bandits shares: a task, a plain learner, a program.
 
 An algorithm is a frozen record of its hyper-parameters. `Algorithm.init` starts a learner written
-in plain Python, to be read and to be stepped through:
+in plain Python, to be read and to be stepped through::
 
     learner = algorithm.init(constants, T, actions)
     for _ in range(T):

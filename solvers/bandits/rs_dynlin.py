@@ -9,7 +9,7 @@ Algorithm     Ridge regression on all rewards. An action of largest
               ``beta = Q (sum over switches of ||u_s - u_{s-1}||_{V^-1} + ||u||_{V^-1})
               + G ||x_1|| ||u_1||_{V^-1} + c2 sqrt(lambda)
               + sqrt(2 sigma^2 (1 + G^2) (log(1 / delta) + log(det V / lambda^d) / 2))``,      (2)
-              where |g^T x_t| <= Q and ||g|| <= G; the sum over switches is taken anew with the
+              where ``|g^T x_t| <= Q`` and ||g|| <= G; the sum over switches is taken anew with the
               current V at every choice.
 Guarantee     All sets ``||h^ - h||_V <= beta`` hold with probability at least 1 - delta - delta',
               and then the regret is at most the certificate, the sum over rounds of
@@ -59,7 +59,7 @@ class RSDynLin(Algorithm):
     delta, delta_state : float, optional
         Probability that noise breaks the sets, and that a state does, 1 / T by default.
     G, Q : float, optional
-        Known bounds on ||g|| and |g^T x_t|; by default those that the constants give.
+        Known bounds on ||g|| and ``|g^T x_t|``; by default those that the constants give.
 
     Raises
     ------
@@ -196,7 +196,7 @@ class SwitchLearner(Learner):
 
 
 def reach(bandit: DynamicalLinearBandit, T: int, delta: float) -> float:
-    """Bound |g^T x_t| over the rounds 1 to T + 1 with probability 1 - delta, knowing the system.
+    """Bound ``|g^T x_t|`` in the rounds 1 to T + 1, with probability 1 - delta, for a known system.
 
     Parameters
     ----------
