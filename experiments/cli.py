@@ -85,7 +85,9 @@ _SOLVE = (
 
 def _add_check(commands: argparse._SubParsersAction) -> None:
     check = commands.add_parser("check", help="hold theorems against computed instances")
-    check.add_argument("ids", nargs="*", default=["all"], metavar="ID", help="all, group, paper, theorem")
+    check.add_argument(
+        "ids", nargs="*", default=["all"], metavar="ID", help="all, group, paper, theorem"
+    )
     check.add_argument("--scale", choices=SCALES, default="smoke", help="(default: %(default)s)")
     check.add_argument("--json", action="store_true", help="print the verdicts as JSON")
     _add_results(check)
