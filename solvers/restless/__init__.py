@@ -18,7 +18,7 @@ _PUBLIC = {
     "whittle_policy": "solvers.restless.policies",
     "ActionValue": "solvers.restless.action_value",
     "Network": "solvers.restless.network",
-    "Settings": "solvers.restless.training",
+    "Settings": "solvers.restless.settings",
     "sequoia": "solvers.restless.training",
 }
 

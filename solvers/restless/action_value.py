@@ -13,7 +13,13 @@ they are affine in the levels, and the network can tell what an action does in e
 inputs are (a, s), as in the published code.
 
 The best action is found by going through all actions where they were listed (one product per
-layer), and otherwise by a program with the network inside, see `solvers.restless.embedding`.
+layer), and otherwise by a program with the network inside, see `solvers.restless.embedding`. In a
+long list the base is known for all actions at once, and with an upper bound F on f over the set
+only the actions
+
+    base(s, a) + F >= best Q found so far                                                    (2)
+
+need the network.
 
 Guarantee
 ---------
@@ -48,12 +54,15 @@ from mdplib.optim.mip import MipArrays, MipBuilder, MipStatus
 from mdplib.restless.action_set import Actions
 from mdplib.restless.bandit import CoupledRestlessBandit
 from mdplib.restless.choice import Choice
-from solvers.restless.embedding import embed, propagate
+from solvers.restless.embedding import embed, output_bound, propagate
 from solvers.restless.network import Layer, Network
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Inputs = Literal["gated", "raw"]
+FEW = 128  # lists up to this length are gone through without a second thought
+CHUNK = 4096
+ROWS = 8192
 
 
 def n_inputs(bandit: CoupledRestlessBandit, inputs: Inputs) -> int:
@@ -206,12 +215,13 @@ class ActionValue:
         Returns
         -------
         Choice
+            If the time limit strikes, the best action found, with status TIME_LIMIT; if none was
+            found, the best of a few drawn from the set.
 
         Raises
         ------
         SolverError
-            If the time limit strikes before any action is found, or the program's value differs
-            from the forward pass.
+            If the program's value differs from the forward pass.
         """
         s = np.asarray(s, dtype=np.int64)
         if self.listed is not None:
@@ -238,6 +248,8 @@ class ActionValue:
             arrays.col_upper, arrays.integer, -(constant + float(start.sum())),
         )  # fmt: skip
         found = solve_mip(program, backend, gap=gap, time_limit=time_limit)
+        if found.x is None and found.status is MipStatus.TIME_LIMIT:
+            return self._some(h, s, -found.bound)
         action = np.round(found.require()[columns.action]).astype(np.int8)
         value = float(self(h, s[None], action[None])[0])
         if tight and found.status is MipStatus.OPTIMAL:
@@ -249,24 +261,86 @@ class ActionValue:
                 )
         return Choice(action, value, max(-found.bound, value), found.status)
 
+    def _some(self, h: int, s: Ints, bound: float) -> Choice:
+        """Return the best of some feasible actions, marked as what it is."""
+        rng = np.random.default_rng(0)
+        drawn = np.array([self.bandit.actions.sample(rng) for _ in range(32)], dtype=np.int8)
+        values = self(h, np.tile(s, (len(drawn), 1)), drawn)
+        at = int(np.argmax(values))
+        return Choice(drawn[at], float(values[at]), bound, MipStatus.TIME_LIMIT)
+
     def _best_listed(self, h: int, s: Ints) -> Choice:
         assert self.listed is not None
-        layers, _, _ = self.restricted(h, s)
-        hot = self._hot
-        W, b = layers[0]
-        x = hot @ W.T.astype(np.float32) + b.astype(np.float32)
-        for W, b in layers[1:]:
-            np.maximum(x, 0.0, out=x)
-            x = x @ W.T.astype(np.float32) + b.astype(np.float32)
-        base = self.base[h, np.arange(self.bandit.n_arms), s]
+        layers, groups, most = self.restricted(h, s)
+        own = self.base[h, np.arange(self.bandit.n_arms), s]
         if self.inputs == "raw":
             level = self.bandit.actions.levels(self.listed)
-            scores = x[:, 0] + base[np.arange(len(base)), level].sum(axis=1)
+            linear = own[np.arange(len(own)), level].sum(axis=1).astype(np.float32)
         else:
-            gain = (base[:, 1:] - base[:, :1]).ravel()
-            scores = x[:, 0] + hot @ gain.astype(np.float32)
-        near = np.argsort(-scores, kind="stable")[:8]  # single precision picks, double decides
+            gain = (own[:, 1:] - own[:, :1]).ravel()
+            linear = self._hot @ gain.astype(np.float32)
+        rows = self._promising(layers, groups, most, linear)
+        scores = linear[rows] + _forward(layers, self._hot[rows])
+        near = rows[_largest(scores, 8)]  # single precision picks, double decides
         exact = self(h, np.tile(s, (len(near), 1)), self.listed[near])
         at = int(np.argmax(exact))
         value = float(exact[at])
         return Choice(self.listed[near[at]], value, value, MipStatus.OPTIMAL)
+
+    def _promising(self, layers: list[Layer], groups: Ints, most: int, linear: NDArray) -> Ints:
+        """Return the rows that can be best: the base is known for all, the network is bounded."""
+        m = len(linear)
+        if m <= FEW:
+            return np.arange(m)
+        high = output_bound(layers, propagate(layers, groups, most), groups, most)
+        first = _largest(linear, FEW)
+        reached = float((linear[first] + _forward(layers, self._hot[first])).max())
+        slack = 1e-4 * (1.0 + abs(reached) + float(np.abs(linear).max()))
+        return np.flatnonzero(linear + high >= reached - slack)  # (2)
+
+    def best_listed(self, h: Ints, s: Ints) -> tuple[Actions, Floats]:
+        """Return best actions of the list, (n, N), and their Q, (n,).
+
+        Parameters
+        ----------
+        h : (n,) int64
+            Steps.
+        s : (n, J) int64
+            Joint states.
+        """
+        assert self.listed is not None
+        n, m = len(s), len(self.listed)
+        chosen, values = np.empty(n, dtype=np.int64), np.empty(n)
+        if m > FEW:
+            found = [self.best(int(k), row) for k, row in zip(h, s, strict=True)]
+            actions = np.array([choice.action for choice in found], dtype=np.int8)
+            return actions.reshape(n, -1), np.array([choice.value for choice in found])
+        for at in range(0, n, ROWS // m):
+            part = slice(at, at + ROWS // m)
+            k = len(s[part])
+            states, steps = np.repeat(s[part], m, axis=0), np.repeat(h[part], m)
+            each = self(steps, states, np.tile(self.listed, (k, 1))).reshape(k, m)
+            chosen[part], values[part] = each.argmax(axis=1), each.max(axis=1)
+        return self.listed[chosen], values
+
+
+def _largest(x: NDArray, n: int) -> Ints:
+    """Return where the n largest entries are, in rising order of place."""
+    if n >= len(x):
+        return np.arange(len(x))
+    return np.sort(np.argpartition(x, len(x) - n)[len(x) - n :])
+
+
+def _forward(layers: list[Layer], hot: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the network on rows of columns, in single precision, a cacheful at a time."""
+    weights = [(W.T.astype(np.float32), b.astype(np.float32)) for W, b in layers]
+    values = np.empty(len(hot), dtype=np.float32)
+    for at in range(0, len(hot), CHUNK):
+        x = hot[at : at + CHUNK]
+        for W, b in weights[:-1]:
+            x = x @ W
+            x += b
+            np.maximum(x, 0.0, out=x)
+        W, b = weights[-1]
+        values[at : at + CHUNK] = (x @ W)[:, 0] + b
+    return values

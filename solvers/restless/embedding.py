@@ -147,6 +147,26 @@ def propagate(layers: list[Layer], groups: Ints, most: int, *, crown: bool = Tru
     return Bounds(tuple(lower), tuple(upper))
 
 
+def output_bound(layers: list[Layer], bounds: Bounds, groups: Ints, most: int) -> float:
+    """Return an upper bound on the output of a network, by lines substituted back to the columns.
+
+    Parameters
+    ----------
+    layers, groups, most
+        As in `propagate`.
+    bounds : Bounds
+        Its result.
+
+    Returns
+    -------
+    float
+    """
+    depth = len(layers) - 1
+    return float(
+        _substituted(layers, list(bounds.lower), list(bounds.upper), depth, groups, most)[0]
+    )
+
+
 def _substituted(
     layers: list[Layer],
     lower: list[Floats],

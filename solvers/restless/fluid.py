@@ -94,8 +94,22 @@ class FluidBound:
 
     def scores(self, bandit: CoupledRestlessBandit, h: int) -> Floats:
         """Return what each level is worth before prices, (J, S, L): r + P V_{h+1}."""
-        ahead = np.einsum("jnst,jt->jns", bandit.arms.P, self.value[:, h + 1])
-        return np.moveaxis(bandit.arms.r + ahead, 1, 2)
+        ahead = np.einsum(
+            "jnst,jt->jns", bandit.arms.P[:, : self.price.shape[2]], self.value[:, h + 1]
+        )
+        return np.moveaxis(bandit.arms.r[:, : ahead.shape[1]] + ahead, 1, 2)
+
+    def ahead(self, bandit: CoupledRestlessBandit, h: int) -> float:
+        """Return what the prices of the steps after h bring in.
+
+        ``scores(bandit, h)``, summed over the arms at their levels, plus this is an estimate of
+        the best that can follow from a joint state and an action.
+        """
+        arms = np.arange(bandit.n_arms)
+        later = range(h + 1, bandit.horizon)
+        return float(
+            sum(self.price[arms, k, bandit.actions.levels(self.best[k])].sum() for k in later)
+        )
 
     def __repr__(self) -> str:
         return f"FluidBound(upper={self.upper:.6g}, program={self.program:.6g})"

@@ -32,7 +32,8 @@ Two maximisations over the action set per step, fewer where states repeat.
 Deviations
 ----------
 The default keeps the finite horizon: Q depends on the step, and nothing follows the last one. Its
-base are the scores of the fluid program, so that training begins where that policy is.
+base are the scores of the fluid program with what its prices bring in later, so that training
+begins where that policy is, with values of the right size.
 `Settings.faithful` has the constants of the published code: no base, raw inputs, a myopic warm
 start, a target that hardly moves, a learning rate that dies, replay without priorities.
 
@@ -47,128 +48,26 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mdplib.errors import InvalidModelError, SolverError
 from mdplib.optim.backends import Backend
+from mdplib.optim.mip import MipStatus
 from mdplib.restless.action_set import Actions, TooManyActionsError
 from mdplib.restless.bandit import CoupledRestlessBandit
 from mdplib.restless.simulation import first_states, simulate, step
-from solvers.restless.action_value import ActionValue, Inputs, n_inputs
+from solvers.restless.action_value import ActionValue, n_inputs
 from solvers.restless.fluid import fluid_bound
 from solvers.restless.network import Adam, Network
 from solvers.restless.replay import Replay
-from solvers.restless.warm_start import fit_myopic
+from solvers.restless.settings import Settings
+from solvers.restless.warm_start import diverse_samples, fit_myopic
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-Base = Literal["fluid", "none"]
-
-
-@dataclass(frozen=True)
-class Settings:
-    """Hyper-parameters of SEQUOIA.
-
-    Parameters
-    ----------
-    hidden : tuple of int
-        Units of each hidden layer.
-    inputs : {"gated", "raw"}
-        What the network sees.
-    base : {"fluid", "none"}
-        Separable part of Q.
-    myopic_epochs : int
-        Epochs of supervised fitting to the one-step reward before learning; 0 for none.
-    episodes : int
-        Training episodes of ``bandit.horizon`` steps.
-    batch, capacity : int
-        Size of a minibatch and of the replay.
-    rate, decay, amsgrad
-        Of Adam; `fade` multiplies the rate after every episode.
-    fade : float
-        See `rate`.
-    clip : float
-        Largest modulus of an entry of the gradient.
-    gamma : float, optional
-        Discount of (1); ``bandit.gamma`` if None.
-    finite : bool
-        Whether nothing follows the last step, instead of the episode being a mere truncation.
-    next_states : int
-        Next states drawn per transition.
-    renew : int
-        Updates between renewals of the target; 0 for a soft update by `soft` every step.
-    soft : float
-        See `renew`.
-    alpha, beta : float
-        Of the prioritised replay; alpha = 0 is uniform.
-    eps_first, eps_last, eps_steps : float
-        eps = last + (first - last) exp(-k / steps) at step k.
-    gap, time_limit, tight
-        Of the programs; `tight` False uses one big-M of 1e5.
-    listed : int
-        Sets with at most so many actions are listed.
-    validate_every, validation : int
-        Episodes between validations, and how many episodes they play; 0 for none.
-    """
-
-    hidden: tuple[int, ...] = (32, 32)
-    inputs: Inputs = "gated"
-    base: Base = "fluid"
-    myopic_epochs: int = 0
-    episodes: int = 100
-    batch: int = 32
-    capacity: int = 10_000
-    rate: float = 1e-3
-    decay: float = 0.0
-    amsgrad: bool = False
-    fade: float = 0.98
-    clip: float = 5.0
-    gamma: float | None = 1.0
-    finite: bool = True
-    next_states: int = 2
-    renew: int = 250
-    soft: float = 0.0
-    alpha: float = 0.6
-    beta: float = 0.4
-    eps_first: float = 0.5
-    eps_last: float = 0.05
-    eps_steps: float = 500.0
-    gap: float = 0.02
-    time_limit: float | None = 60.0
-    tight: bool = True
-    listed: int = 60_000
-    validate_every: int = 10
-    validation: int = 50
-
-    @classmethod
-    def faithful(cls) -> Settings:
-        """Return the constants of the published code, its slips included."""
-        return cls(
-            hidden=(16, 32),
-            inputs="raw",
-            base="none",
-            myopic_epochs=300,
-            rate=2.5e-4,
-            decay=0.01,
-            amsgrad=True,
-            fade=0.9,
-            gamma=None,
-            finite=False,
-            next_states=1,
-            renew=0,
-            soft=1e-6,
-            alpha=0.0,
-            eps_first=0.9,
-            eps_last=0.05,
-            eps_steps=1000.0,
-            time_limit=600.0,
-            tight=False,
-            listed=0,
-            validate_every=0,
-        )
 
 
 @dataclass(eq=False, repr=False)
@@ -181,6 +80,11 @@ class LearnedPolicy:
         What it maximises.
     gap, time_limit, backend, tight
         Of its programs.
+
+    Attributes
+    ----------
+    cut : int
+        Decisions that the time limit cut short: the best action found in time was taken.
     """
 
     q: ActionValue
@@ -191,24 +95,25 @@ class LearnedPolicy:
 
     def __post_init__(self):
         self._known: dict[tuple[int, bytes], Actions] = {}
+        self.cut = 0
 
     def __call__(self, h: int, s: Ints) -> Actions:
         """Return actions (n, N) for joint states (n, J) at step h."""
         s = np.ascontiguousarray(s, dtype=np.int64)
-        chosen = []
-        for row in s:
-            key = (h, row.tobytes())
-            if key not in self._known:
-                self._known[key] = self.q.best(
-                    h,
-                    row,
-                    gap=self.gap,
-                    time_limit=self.time_limit,
-                    backend=self.backend,
-                    tight=self.tight,
-                ).action
-            chosen.append(self._known[key])
-        return np.array(chosen, dtype=np.int8)
+        keys = [(h, row.tobytes()) for row in s]
+        new = {key: i for i, key in enumerate(keys) if key not in self._known}
+        if new:
+            at = np.array(list(new.values()))
+            self._known.update(zip(new, self._decide(h, s[at]), strict=True))
+        return np.array([self._known[key] for key in keys], dtype=np.int8)
+
+    def _decide(self, h: int, s: Ints) -> list[Actions]:
+        if self.q.listed is not None:
+            return list(self.q.best_listed(np.full(len(s), h), s)[0])
+        how: Any = {"gap": self.gap, "time_limit": self.time_limit, "tight": self.tight}
+        found = [self.q.best(h, row, backend=self.backend, **how) for row in s]
+        self.cut += sum(choice.status is not MipStatus.OPTIMAL for choice in found)
+        return [choice.action for choice in found]
 
 
 @dataclass(frozen=True, eq=False)
@@ -227,6 +132,8 @@ class Trained:
         Wall time.
     improved : bool
         Whether some trained network beat the one before training, on validation.
+    cut : int
+        Maximisations in training that the time limit cut short.
     """
 
     policy: LearnedPolicy
@@ -234,6 +141,7 @@ class Trained:
     losses: Floats
     seconds: float
     improved: bool
+    cut: int
 
 
 def sequoia(
@@ -301,7 +209,9 @@ class _Training:
         base = np.zeros((H, J, S, bandit.actions.n_levels))
         if settings.base == "fluid":
             bound = fluid_bound(bandit, backend=backend, listed=listed)
-            base = np.stack([bound.scores(bandit, h) for h in range(H)])
+            base = np.stack(
+                [bound.scores(bandit, h) + bound.ahead(bandit, h) / J for h in range(H)]
+            )
         elif settings.base != "none":
             raise InvalidModelError(f"base {settings.base!r}; 'fluid' or 'none' expected")
         silent = settings.myopic_epochs == 0
@@ -311,17 +221,25 @@ class _Training:
         if settings.myopic_epochs:
             fit_myopic(self.q, rng, settings.myopic_epochs, settings.rate, settings.fade)
         self.target = self.q.with_network(network.copy())
-        self.adam = Adam(network.parameters.size, settings.rate, settings.decay, settings.amsgrad)
+        self.adam = Adam(
+            network.parameters.size, settings.rate, settings.decay, settings.amsgrad,
+            eps=settings.adam_eps,
+        )  # fmt: skip
         self.replay = Replay(settings.capacity, settings.alpha, settings.beta)
+        if settings.seeded:
+            s, a = diverse_samples(self.q, rng)
+            for i in rng.choice(len(s), settings.seeded, replace=len(s) < settings.seeded):
+                self.replay.add(int(rng.integers(H)), s[i], a[i])
         self.memo: dict[tuple[int, bytes], float] = {}
         self.losses: list[float] = []
-        self.updates = 0
+        self.updates = self.cut = 0
 
     def _best(self, q: ActionValue, h: int, s: Ints) -> tuple[Actions, float]:
         o = self.settings
         found = q.best(
             h, s, backend=self.backend, gap=o.gap, time_limit=o.time_limit, tight=o.tight
         )
+        self.cut += found.status is not MipStatus.OPTIMAL
         return found.action, found.value
 
     def run(self) -> Trained:
@@ -366,6 +284,7 @@ class _Training:
             np.array(self.losses),
             time.perf_counter() - started,
             bool(best > first),
+            self.cut,
         )
 
     def _update(self) -> None:
@@ -374,14 +293,13 @@ class _Training:
         y = b.reward(s, a)
         for _ in range(o.next_states):
             after = step(b, s, a, self.rng.random(s.shape))
-            ahead = [self._ahead(int(k) + 1, row) for k, row in zip(h, after, strict=True)]
-            y = y + self.gamma * np.array(ahead) / o.next_states  # (1)
+            y = y + self.gamma * self._ahead(h + 1, after) / o.next_states  # (1)
         x = self.q.encode(h, s, a)
         error = self.q.base_value(h, s, a) + self.q.network(x) - y
         slope = np.clip(error, -1.0, 1.0) * weight / len(error)  # Huber
         gradient = self.q.network.gradient(x, slope)
         self.adam.step(self.q.network.parameters, np.clip(gradient, -o.clip, o.clip))
-        if not np.isfinite(self.q.network.parameters).all():
+        if not (np.isfinite(error).all() and np.isfinite(self.q.network.parameters).all()):
             raise SolverError(
                 f"the weights stopped being finite after {self.updates} updates; lower the rate"
             )
@@ -398,13 +316,19 @@ class _Training:
             if self.updates % b.horizon == 0:  # as in the published code: once per episode
                 self.memo.clear()
 
-    def _ahead(self, h: int, s: Ints) -> float:
-        """Return the largest value of the target at step h, remembered while it stands still."""
-        if h == self.bandit.horizon:
-            if self.settings.finite:
-                return 0.0
-            h -= 1
-        key = (h, s.tobytes())
-        if key not in self.memo:
-            self.memo[key] = self._best(self.target, h, s)[1]
-        return self.memo[key]
+    def _ahead(self, h: Ints, s: Ints) -> Floats:
+        """Return the largest values of the target, (n,), remembered while it stands still."""
+        last = h == self.bandit.horizon
+        steps = np.where(last, h - 1, h)
+        keys = [(int(k), row.tobytes()) for k, row in zip(steps, s, strict=True)]
+        live = np.flatnonzero(~last) if self.settings.finite else np.arange(len(h))
+        new = {keys[i]: i for i in live if keys[i] not in self.memo}
+        if new and self.target.listed is not None:
+            at = np.array(list(new.values()))
+            found = self.target.best_listed(steps[at], s[at])[1].tolist()
+        else:
+            found = [self._best(self.target, k, s[i])[1] for (k, _), i in new.items()]
+        self.memo.update(zip(new, found, strict=True))
+        values = np.zeros(len(h))
+        values[live] = [self.memo[keys[i]] for i in live]
+        return values
