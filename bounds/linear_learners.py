@@ -53,6 +53,7 @@ import numpy as np
 from bounds.linear_problem import Problem
 from bounds.model import Array
 from bounds.robust_inner import Ambiguity
+from mdplib.errors import NotApplicableError
 
 Target = Literal["paper", "shrink_to_one"]
 
@@ -195,7 +196,7 @@ def regressed(ambiguity: Ambiguity, W: Array, V: Array, cap: float, target: Targ
     strength = ambiguity.strength
     if ambiguity.mode == "ball":
         if ambiguity.divergence != "tv":
-            raise NotImplementedError("the plain learner knows balls of total variation only")
+            raise NotApplicableError("the plain learner knows balls of total variation only")
         levels = np.append(V, 0.0)
         cut = np.minimum(V, levels[:, None])
         return (W @ cut.T - strength * (levels - cut.min(1))).max(1)  # (6)

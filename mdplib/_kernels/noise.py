@@ -12,7 +12,7 @@ draws for itself comes from the streams `LEARNER` and up.
 
 import numpy as np
 
-from mdplib._kernels.compile import kernel
+from mdplib._kernels.compile import inlined, kernel
 
 OUTPUT = 0
 STATE = 1
@@ -41,28 +41,34 @@ def philox(seed, block, t):
     return c0 | (c1 << _SHIFT), c2 | (c3 << _SHIFT)
 
 
+@inlined
+def central_quantile(q):
+    """Return the quantile of the standard normal law at 1/2 + q, for ``|q| <= 0.425``."""
+    r = 0.180625 - q * q
+    top = 2.5090809287301226727e3
+    top = top * r + 3.3430575583588128105e4
+    top = top * r + 6.7265770927008700853e4
+    top = top * r + 4.5921953931549871457e4
+    top = top * r + 1.3731693765509461125e4
+    top = top * r + 1.9715909503065514427e3
+    top = top * r + 1.3314166789178437745e2
+    top = top * r + 3.3871328727963666080e0
+    low = 5.2264952788528545610e3
+    low = low * r + 2.8729085735721942674e4
+    low = low * r + 3.9307895800092710610e4
+    low = low * r + 2.1213794301586595867e4
+    low = low * r + 5.3941960214247511077e3
+    low = low * r + 6.8718700749205790830e2
+    low = low * r + 4.2313330701600911252e1
+    return q * top / (low * r + 1.0)
+
+
 @kernel
 def inverse_normal(p):
     """Return the quantile of the standard normal law at 0 < p < 1; relative error below 1e-15."""
     q = p - 0.5
     if abs(q) <= 0.425:
-        r = 0.180625 - q * q
-        top = 2.5090809287301226727e3
-        top = top * r + 3.3430575583588128105e4
-        top = top * r + 6.7265770927008700853e4
-        top = top * r + 4.5921953931549871457e4
-        top = top * r + 1.3731693765509461125e4
-        top = top * r + 1.9715909503065514427e3
-        top = top * r + 1.3314166789178437745e2
-        top = top * r + 3.3871328727963666080e0
-        low = 5.2264952788528545610e3
-        low = low * r + 2.8729085735721942674e4
-        low = low * r + 3.9307895800092710610e4
-        low = low * r + 2.1213794301586595867e4
-        low = low * r + 5.3941960214247511077e3
-        low = low * r + 6.8718700749205790830e2
-        low = low * r + 4.2313330701600911252e1
-        return q * top / (low * r + 1.0)
+        return central_quantile(q)
     r = np.sqrt(-np.log(min(p, 1.0 - p)))
     if r <= 5.0:
         r -= 1.6

@@ -1,18 +1,19 @@
-"""Refusals that name the file, atomic replacement, and tar archives read with a budget."""
+"""Refusals that name the file, atomic replacement, checked rebuilding, tar archives on a budget."""
 
 from __future__ import annotations
 
 import contextlib
 import gzip
+import json
 import lzma
 import os
 import secrets
 import tarfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from io import BytesIO
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 from mdplib.errors import InvalidModelError
 
@@ -21,6 +22,7 @@ _RECORD = 512
 _MOST_DICTIONARY = 2**28
 _MOST_NAME = 2**16
 _MOST_MEMBERS = 2**16
+Model = TypeVar("Model")
 
 
 def refusal(
@@ -224,3 +226,35 @@ def write_archive(path: str | Path, content: Iterable[tuple[str, bytes]]) -> Non
             info = tarfile.TarInfo(name)
             info.size = len(data)
             archive.addfile(info, BytesIO(data))
+
+
+def rebuilt(path: str | Path, text: str, build: Callable[[dict[str, Any]], Model]) -> Model:
+    """Return a model from the head of its file, checked against its stored fingerprint.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file, for messages.
+    text : str
+        The head, JSON.
+    build : callable
+        From the head without the fingerprint to the model.
+
+    Raises
+    ------
+    InvalidModelError
+        If the content is not a model, or another one than was written.
+    """
+    try:
+        head = dict(json.loads(text))
+        fingerprint = head.pop("fingerprint")
+        model: Any = build(head)
+    except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
+        reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+        raise refusal(path, f"its content is not a model: {reason}") from error
+    if model.fingerprint != fingerprint:
+        raise refusal(
+            path,
+            f"the model in it has fingerprint {model.fingerprint}, but {fingerprint} was stored",
+        )
+    return model

@@ -35,7 +35,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mdplib.errors import InvalidModelError
-from mdplib.io.files import refusal, replacing
+from mdplib.io.files import rebuilt, refusal, replacing
 from mdplib.tabular import TabularMDP
 
 if TYPE_CHECKING:
@@ -130,18 +130,7 @@ def load_npz(path: str | Path, *, limit_gib: float = 8.0) -> TabularMDP:
         If it cannot be opened.
     """
     text, arrays = read_arrays(path, KIND, SCHEMA, limit_gib=limit_gib)
-    try:
-        head = dict(json.loads(text))
-        fingerprint = head.pop("fingerprint")
-        mdp = TabularMDP(**arrays, **head)
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
-        reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
-        raise refusal(path, f"its content is not a model: {reason}") from error
-    if mdp.fingerprint != fingerprint:
-        raise refusal(
-            path, f"the model in it has fingerprint {mdp.fingerprint}, but {fingerprint} was stored"
-        )
-    return mdp
+    return rebuilt(path, text, lambda head: TabularMDP(**arrays, **head))
 
 
 def write_arrays(

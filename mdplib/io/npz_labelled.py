@@ -11,7 +11,7 @@ import numpy as np
 
 from mdplib.errors import InvalidModelError
 from mdplib.io.canonical import count_absorbing
-from mdplib.io.files import refusal
+from mdplib.io.files import rebuilt, refusal
 from mdplib.io.npz import foreign_arrays, read_arrays, write_arrays
 from mdplib.io.numbers import exact, spelled
 from mdplib.io.report import Report
@@ -92,9 +92,8 @@ def load_labelled(
         If it cannot be opened.
     """
     text, fields = read_arrays(path, kind, SCHEMA, limit_gib=limit_gib)
-    try:
-        head = dict(json.loads(text))
-        fingerprint = head.pop("fingerprint")
+
+    def build(head: dict[str, Any]) -> LabelledMDP | UndiscountedMDP:
         for name in ("rational", "rational_reward"):
             if name in head:
                 head[name] = _fractions(head[name])
@@ -104,16 +103,9 @@ def load_labelled(
         if "rational_rewards" in head:
             known = head["rational_rewards"].items()
             head["rational_rewards"] = {name: _fractions(values) for name, values in known}
-        model = KINDS[kind](**fields, **head)
-    except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
-        reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
-        raise refusal(path, f"its content is not a model: {reason}") from error
-    if model.fingerprint != fingerprint:
-        raise refusal(
-            path,
-            f"the model in it has fingerprint {model.fingerprint}, but {fingerprint} was stored",
-        )
-    return model
+        return KINDS[kind](**fields, **head)
+
+    return rebuilt(path, text, build)
 
 
 def _stack(rows: list[Any], width: int, dtype: Any) -> Any:

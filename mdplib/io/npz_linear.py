@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from mdplib.io.files import refusal
+from mdplib.io.files import rebuilt
 from mdplib.io.npz import read_arrays, write_arrays
 from mdplib.linear import Features, LinearMDP
 
@@ -73,16 +73,9 @@ def load_linear(path: str | Path, *, limit_gib: float = 8.0) -> LinearMDP:
         If it cannot be opened.
     """
     text, arrays = read_arrays(path, KIND, SCHEMA, limit_gib=limit_gib)
-    try:
-        head = dict(json.loads(text))
-        fingerprint = head.pop("fingerprint")
+
+    def build(head: dict[str, Any]) -> LinearMDP:
         rows: dict[str, Any] = {name: arrays.pop(name) for name in _ROWS if name in arrays}
-        mdp = LinearMDP(Features(**rows), **arrays, **head)
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
-        reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
-        raise refusal(path, f"its content is not a model: {reason}") from error
-    if mdp.fingerprint != fingerprint:
-        raise refusal(
-            path, f"the model in it has fingerprint {mdp.fingerprint}, but {fingerprint} was stored"
-        )
-    return mdp
+        return LinearMDP(Features(**rows), **arrays, **head)
+
+    return rebuilt(path, text, build)
