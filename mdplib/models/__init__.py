@@ -15,6 +15,8 @@ from mdplib.models.forests import forest as forest
 from mdplib.models.garnets import garnet as garnet
 from mdplib.models.grids import gridworld as gridworld
 from mdplib.models.grids import maze as maze
+from mdplib.models.grouped_actions import downlink as downlink
+from mdplib.models.grouped_actions import tree_mdp as tree_mdp
 from mdplib.models.inventories import inventory as inventory
 from mdplib.models.named import NAMED as NAMED
 from mdplib.models.named import Named as Named
@@ -30,6 +32,7 @@ __all__ = [
     "dense",
     "dlb_advertising",
     "dlb_synthetic",
+    "downlink",
     "five_state",
     "forest",
     "garnet",
@@ -39,4 +42,5 @@ __all__ = [
     "maze",
     "queue",
     "random_simplex_mdp",
+    "tree_mdp",
 ]

@@ -1,0 +1,237 @@
+r"""How much grouping can cost: formulas shared by solvers and theorems.
+
+Problem
+-------
+A policy over groups loses by approximation (the groups), estimation (K samples per state and
+group) and planning (n iterations). How much, at most?
+
+Algorithm
+---------
+With the decomposition weights beta_P, beta_r of a grouping, gamma the discount, rewards in [0, 1],
+m groups, S states, failure probability delta, spans in the unit of values:
+
+    approximation <= (beta_r + gamma beta_P / (1-gamma)) / (1 - gamma (1 - beta_P))          (1)
+    approximation <= beta_r / (1-gamma) + gamma beta_P / (1-gamma)^2                         (2)
+    approximation <= (beta_r + gamma TV span) / (1-gamma)                                    (3)
+    error of Q <= (1-gamma)^-2 sqrt(ln(2 S m / delta) / (2K)) + gamma^n / (1-gamma)          (4)
+    estimation <= 2 (4) / (1-gamma)                                                          (5)
+    estimation <= 2/(1-gamma) [ sqrt(ln(4 S m / delta) / (2K)) + gamma/(1-gamma) min(1,
+                  sqrt(2 (S ln 2 + ln(2 S m / delta)) / K) / 2) ] + 2 gamma^n / (1-gamma)^2  (6)
+    planning <= eps as soon as n >= ln(2 / (eps (1-gamma)^2)) / ln(1/gamma)                  (7)
+    W = sqrt(2 s^2 l / K) + 7 B l / (3 (K-1)),  l = ln(4 S m / delta)                        (8)
+    least loss of C m^-a + E sqrt(S m / N) at m = (2 a C / (E sqrt(S/N)))^(2/(2a+1))         (9)
+
+Guarantee
+---------
+(1)-(3) hold for every low-level policy, (4)-(6) with probability at least 1 - delta, (8) is two-
+sided for all S m pairs at once. `bounds.li2024` has the proofs as theorems.
+
+Cost
+----
+Constant.
+
+Deviations
+----------
+(9) is a law of growth: logarithms are left out.
+
+References
+----------
+After li2024, whose constants are not used; hoeffding1963 for (4), weissman2003 for (6),
+maurer2009 for (8).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mdplib.concentration import empirical_bernstein_radius
+
+Floats = NDArray[np.float64]
+
+
+def approximation_bound(beta_P: float, beta_r: float, gamma: float) -> float:
+    """Return the sharp bound (1) on the loss by grouping.
+
+    Examples
+    --------
+    >>> round(approximation_bound(1.0, 1.0, 0.9), 9)
+    10.0
+    >>> approximation_bound(0.0, 0.0, 0.9)
+    0.0
+    """
+    _discount(gamma)
+    _share(beta_P, "beta_P")
+    _share(beta_r, "beta_r")
+    ahead = gamma * beta_P / (1.0 - gamma)
+    return (beta_r + ahead) / (1.0 - gamma * (1.0 - beta_P))  # (1)
+
+
+def textbook_bound(beta_P: float, beta_r: float, gamma: float) -> float:
+    """Return the looser bound (2).
+
+    Examples
+    --------
+    >>> textbook_bound(0.1, 0.0, 0.5)
+    0.2
+    """
+    _discount(gamma)
+    return beta_r / (1.0 - gamma) + gamma * beta_P / (1.0 - gamma) ** 2  # (2)
+
+
+def variation_bound(tv: float, beta_r: float, gamma: float, span: float) -> float:
+    """Return the bound (3) by total variation and the span of the optimal value."""
+    _discount(gamma)
+    return (beta_r + gamma * tv * span) / (1.0 - gamma)  # (3)
+
+
+def q_error_bound(
+    n_states: int, n_groups: int, n: int, gamma: float, delta: float, iterations: float = math.inf
+) -> float:
+    """Return the bound (4) on the error of Q of the lifted model."""
+    _sampled(n, gamma, delta)
+    log = math.log(2.0 * n_states * n_groups / delta)
+    return math.sqrt(log / (2.0 * n)) / (1.0 - gamma) ** 2 + _left(gamma, iterations)  # (4)
+
+
+def hoeffding_bound(
+    n_states: int, n_groups: int, n: int, gamma: float, delta: float, iterations: float = math.inf
+) -> float:
+    """Return the bound (5) on the loss by estimation and planning.
+
+    Parameters
+    ----------
+    n_states, n_groups : int
+        S and m.
+    n : int
+        Samples K of each state and group, at least one.
+    gamma, delta : float
+        Discount and failure probability.
+    iterations : float
+        Iterations of Q from zero; infinitely many for exact planning.
+
+    Examples
+    --------
+    >>> round(hoeffding_bound(6, 8, 100, 0.9, 0.1), 1)
+    370.6
+    """
+    return (
+        2.0 * q_error_bound(n_states, n_groups, n, gamma, delta, iterations) / (1.0 - gamma)
+    )  # (5)
+
+
+def weissman_bound(
+    n_states: int, n_groups: int, n: int, gamma: float, delta: float, iterations: float = math.inf
+) -> float:
+    """Return the bound (6) on the loss by estimation and planning; arguments as above.
+
+    Examples
+    --------
+    >>> round(weissman_bound(6, 8, 100, 0.9, 0.1), 1)
+    46.2
+    """
+    _sampled(n, gamma, delta)
+    reward = math.sqrt(math.log(4.0 * n_states * n_groups / delta) / (2.0 * n))
+    log = n_states * math.log(2.0) + math.log(2.0 * n_states * n_groups / delta)
+    kernel = min(1.0, 0.5 * math.sqrt(2.0 * log / n))
+    planning = 2.0 * _left(gamma, iterations) / (1.0 - gamma)
+    return 2.0 / (1.0 - gamma) * (reward + gamma / (1.0 - gamma) * kernel) + planning  # (6)
+
+
+def estimation_bound(
+    n_states: int, n_groups: int, n: int, gamma: float, delta: float, iterations: float = math.inf
+) -> float:
+    """Return the smaller one of the bounds (5) and (6)."""
+    given = (n_states, n_groups, n, gamma, delta, iterations)
+    return min(hoeffding_bound(*given), weissman_bound(*given))
+
+
+def iterations_needed(gamma: float, eps: float) -> int:
+    """Return how many iterations make the loss by planning at most `eps`, equation (7).
+
+    Examples
+    --------
+    >>> n = iterations_needed(0.9, 0.01)
+    >>> 2 * 0.9**n / 0.1**2 <= 0.01 < 2 * 0.9 ** (n - 1) / 0.1**2
+    True
+    """
+    _discount(gamma)
+    if eps <= 0.0:
+        raise ValueError(f"eps is {eps}; a positive accuracy expected")
+    if gamma == 0.0:
+        return 1
+    return max(0, math.ceil(math.log(2.0 / (eps * (1.0 - gamma) ** 2)) / -math.log(gamma)))  # (7)
+
+
+def certificate_width(
+    variance: ArrayLike, n: int, span: float, n_states: int, n_groups: int, delta: float
+) -> Floats:
+    """Return the widths (8) of all pairs from fresh samples.
+
+    Parameters
+    ----------
+    variance : array_like
+        Unbiased sample variances of reward plus discounted value.
+    n : int
+        Fresh samples of each pair, at least 2.
+    span : float
+        Length B of the interval that holds every sample.
+    n_states, n_groups : int
+        S and m.
+    delta : float
+        Failure probability for all pairs together.
+    """
+    each = delta / (n_states * n_groups)
+    return np.vectorize(
+        lambda s2: empirical_bernstein_radius(float(s2), span, n, each, sides=2), otypes=[float]
+    )(variance)  # (8)
+
+
+def best_number(
+    scale: float, exponent: float, noise: float, n_states: int, samples: float
+) -> float:
+    """Return the number of groups (9) that minimises C m^-a + E sqrt(S m / N).
+
+    Parameters
+    ----------
+    scale, exponent : float
+        C and a of the approximation.
+    noise : float
+        E of the estimation.
+    n_states : int
+        S.
+    samples : float
+        N in all.
+
+    Examples
+    --------
+    >>> m = best_number(1.0, 1.0, 1.0, 1, 4096.0)
+    >>> round(m, 6), m < best_number(1.0, 1.0, 1.0, 1, 8192.0)
+    (25.398417, True)
+    """
+    ratio = 2.0 * exponent * scale / (noise * math.sqrt(n_states / samples))
+    return ratio ** (2.0 / (2.0 * exponent + 1.0))  # (9)
+
+
+def _left(gamma: float, iterations: float) -> float:
+    return 0.0 if math.isinf(iterations) else gamma**iterations / (1.0 - gamma)
+
+
+def _discount(gamma: float) -> None:
+    if not 0.0 <= gamma < 1.0:
+        raise ValueError(f"gamma is {gamma}; 0 <= gamma < 1 expected")
+
+
+def _share(x: float, name: str) -> None:
+    if not 0.0 <= x <= 1.0:
+        raise ValueError(f"{name} is {x}; it lies in [0, 1] when rewards do")
+
+
+def _sampled(n: int, gamma: float, delta: float) -> None:
+    _discount(gamma)
+    if n < 1:
+        raise ValueError(f"n is {n}: every state and group needs a sample; raise the budget")
+    if not 0.0 < delta < 1.0:
+        raise ValueError(f"delta is {delta}; 0 < delta < 1 expected")

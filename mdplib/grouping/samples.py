@@ -1,0 +1,197 @@
+r"""Samples of grouped models: a group is asked for, an action is drawn, a successor and a reward.
+
+Problem
+-------
+A generative model of the original process, and a grouping: what does the high-level agent see?
+
+Algorithm
+---------
+For each state and group K actions are drawn by mu, and for each of them a successor by P and a
+reward that is 1 with probability r(s, a) and 0 otherwise. Only how often each action, each
+successor and each reward came is kept: multinomial numbers, drawn at once for many repetitions.
+
+Samples of single actions can be pooled instead, so that one data set serves a whole family of
+groupings: with n samples of every action, mu = uniform, a group of c actions has c n of them.
+
+Guarantee
+---------
+Counts have exactly the law of K independent draws, the dependence of successor and reward through
+the action included. S m K samples are used, not one more.
+
+Cost
+----
+One multinomial draw per state-action pair and repetition, whatever K.
+
+Deviations
+----------
+None.
+
+References
+----------
+After li2024.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mdplib.errors import InvalidModelError
+from mdplib.grouping.grouping import Grouping
+from mdplib.grouping.lifting import LowLevelPolicy
+from mdplib.grouping.weights import check_rewards
+from mdplib.tabular import TabularMDP
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class GroupSamples:
+    """What was seen of a grouped model, in one or several repetitions.
+
+    Parameters
+    ----------
+    counts : (..., S, m, S) int64
+        Transitions seen.
+    rewards : (..., S, m) int64
+        Sums of the rewards.
+    """
+
+    counts: Ints
+    rewards: Ints
+
+    @property
+    def n(self) -> Ints:
+        """Number of samples of each state and group, (..., S, m)."""
+        return self.counts.sum(axis=-1)
+
+    @property
+    def total(self) -> int:
+        """Number of samples of one repetition."""
+        shape = self.counts.shape[-3:]
+        return int(self.counts.reshape(-1, *shape)[0].sum())
+
+    def model(self) -> tuple[Floats, Floats]:
+        """Return the empirical kernels (..., S, m, S) and rewards (..., S, m).
+
+        Raises
+        ------
+        InvalidModelError
+            If some state and group has no sample.
+        """
+        n = self.n
+        if (n == 0).any():
+            s, h = (int(i) for i in np.argwhere(n == 0)[0][-2:])
+            raise InvalidModelError(
+                f"group {h} of state {s} has no sample; raise the budget or use fewer groups"
+            )
+        return self.counts / n[..., None], self.rewards / n
+
+
+def draw(
+    mdp: TabularMDP,
+    grouping: Grouping,
+    n: int,
+    rng: np.random.Generator,
+    *,
+    mu: LowLevelPolicy | None = None,
+    repetitions: int | None = None,
+) -> GroupSamples:
+    """Sample every state and group n times.
+
+    Parameters
+    ----------
+    mdp : TabularMDP
+        The model, rewards in [0, 1], every group present in every state.
+    grouping : Grouping
+        The groups.
+    n : int
+        Samples K of each state and group, at least one.
+    rng : numpy.random.Generator
+        Source of randomness.
+    mu : LowLevelPolicy, optional
+        How actions are chosen; uniformly by default.
+    repetitions : int, optional
+        Independent data sets, as the first axis of the result.
+
+    Returns
+    -------
+    GroupSamples
+
+    Raises
+    ------
+    InvalidModelError
+        If n < 1 or a state lacks a group.
+    NotApplicableError
+        If a reward is outside [0, 1].
+
+    Examples
+    --------
+    >>> from mdplib import models
+    >>> mdp = models.tree_mdp(np.random.default_rng(0))
+    >>> draw(mdp, Grouping.tree(1, 6), 10, np.random.default_rng(1)).total
+    120
+    """
+    if n < 1:
+        raise InvalidModelError(
+            f"the budget gives {n} samples for each state and group; at least one is needed: "
+            "raise it or use fewer groups"
+        )
+    check_rewards(mdp)
+    mu = LowLevelPolicy.uniform(mdp, grouping) if mu is None else mu
+    S, m, R = mdp.n_states, grouping.n_groups, 1 if repetitions is None else repetitions
+    counts = np.zeros((R, S, m, S), dtype=np.int64)
+    rewards = np.zeros((R, S, m), dtype=np.int64)
+    for s in range(S):
+        pairs = np.arange(mdp.state_ptr[s], mdp.state_ptr[s + 1])
+        for h in range(m):
+            own = pairs[mu.group[pairs] == h]
+            if own.size == 0:
+                raise InvalidModelError(f"state {s} has no action of group {h}")
+            taken = rng.multinomial(n, _law(mu.weight[own]), size=R)
+            for k, times in zip(own, taken.T, strict=True):
+                part = slice(mdp.indptr[k], mdp.indptr[k + 1])
+                seen = rng.multinomial(times, _law(mdp.data[part]))
+                counts[:, s, h, mdp.indices[part]] += seen
+                rewards[:, s, h] += rng.binomial(times, mdp.reward[k])
+    one = repetitions is None
+    return GroupSamples(counts[0] if one else counts, rewards[0] if one else rewards)
+
+
+def draw_actions(
+    mdp: TabularMDP, n: int, rng: np.random.Generator, *, repetitions: int | None = None
+) -> GroupSamples:
+    """Sample every action of every state n times: each action is a group of its own."""
+    return draw(mdp, Grouping.singletons(int(mdp.action_id.max()) + 1), n, rng,
+                repetitions=repetitions)  # fmt: skip
+
+
+def pooled(samples: GroupSamples, grouping: Grouping) -> GroupSamples:
+    """Pool the samples of single actions by group.
+
+    Parameters
+    ----------
+    samples : GroupSamples
+        Of `draw_actions`, equally many of each action.
+    grouping : Grouping
+        The groups, the same in all states.
+
+    Returns
+    -------
+    GroupSamples
+        What choosing each action of a group equally often gives.
+    """
+    if grouping.is_state_dependent:
+        raise InvalidModelError("pooling needs a grouping that is the same in all states")
+    onto = np.zeros((grouping.n_groups, grouping.n_actions), dtype=np.int64)
+    onto[grouping.of, np.arange(grouping.n_actions)] = 1
+    counts = np.einsum("ga,...sat->...sgt", onto, samples.counts)
+    return GroupSamples(counts, np.einsum("ga,...sa->...sg", onto, samples.rewards))
+
+
+def _law(p: Floats) -> Floats:
+    """Return probabilities whose sum cannot exceed one by rounding."""
+    return p / max(float(p.sum()), 1.0) if p.size > 1 else np.ones(1)
