@@ -15,6 +15,8 @@ EXPERIMENTS: dict[str, str] = {
     "plugin": "Plug-in policies: suboptimality against samples",
     "r2pvi": "Robust regularised pessimism on linear models: a replication",
     "dynlin": "Dynamical linear bandits: regret of optimistic learners and their rivals",
+    "sequoia": "Coupled restless bandits: SEQUOIA, its rivals, and a certificate on every run",
+    "grouping": "Groups of actions: approximation against estimation",
     "sweeps": "Certified gap against sweeps for every tabular solver",
 }
 

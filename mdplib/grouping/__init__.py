@@ -22,6 +22,9 @@ _PUBLIC = {
     "Betas": "mdplib.grouping.weights",
     "betas": "mdplib.grouping.weights",
     "decompose": "mdplib.grouping.weights",
+    "kernel_distance": "mdplib.grouping.distances",
+    "value_distance": "mdplib.grouping.distances",
+    "lax_bisimulation": "mdplib.grouping.distances",
     "GroupSamples": "mdplib.grouping.samples",
     "draw": "mdplib.grouping.samples",
     "draw_actions": "mdplib.grouping.samples",
@@ -30,6 +33,9 @@ _PUBLIC = {
 __all__ = [*_PUBLIC]  # pyright: ignore[reportUnsupportedDunderAll]
 
 if TYPE_CHECKING:
+    from mdplib.grouping.distances import kernel_distance as kernel_distance
+    from mdplib.grouping.distances import lax_bisimulation as lax_bisimulation
+    from mdplib.grouping.distances import value_distance as value_distance
     from mdplib.grouping.grouping import Grouping as Grouping
     from mdplib.grouping.grouping import as_groups as as_groups
     from mdplib.grouping.lifting import LowLevelPolicy as LowLevelPolicy

@@ -19,7 +19,8 @@ m groups, S states, failure probability delta, spans in the unit of values:
                   sqrt(2 (S ln 2 + ln(2 S m / delta)) / K) / 2) ] + 2 gamma^n / (1-gamma)^2  (6)
     planning <= eps as soon as n >= ln(2 / (eps (1-gamma)^2)) / ln(1/gamma)                  (7)
     W = sqrt(2 s^2 l / K) + 7 B l / (3 (K-1)),  l = ln(4 S m / delta)                        (8)
-    least loss of C m^-a + E sqrt(S m / N) at m = (2 a C / (E sqrt(S/N)))^(2/(2a+1))         (9)
+    certificate = (max (mean + W - V)_+ + max_s (V - mean_pi + W)_+) / (1-gamma)             (9)
+    least loss of C m^-a + E sqrt(S m / N) at m = (2 a C / (E sqrt(S/N)))^(2/(2a+1))        (10)
 
 Guarantee
 ---------
@@ -32,7 +33,7 @@ Constant.
 
 Deviations
 ----------
-(9) is a law of growth: logarithms are left out.
+(10) is a law of growth: logarithms are left out.
 
 References
 ----------
@@ -165,34 +166,66 @@ def iterations_needed(gamma: float, eps: float) -> int:
     return max(0, math.ceil(math.log(2.0 / (eps * (1.0 - gamma) ** 2)) / -math.log(gamma)))  # (7)
 
 
-def certificate_width(
-    variance: ArrayLike, n: int, span: float, n_states: int, n_groups: int, delta: float
-) -> Floats:
-    """Return the widths (8) of all pairs from fresh samples.
+def certificate_width(variance: Floats, n: int, span: ArrayLike, delta: float) -> Floats:
+    """Return the widths (8) of the means of fresh samples, for all pairs at once.
 
     Parameters
     ----------
-    variance : array_like
+    variance : (..., S, m) float64
         Unbiased sample variances of reward plus discounted value.
     n : int
         Fresh samples of each pair, at least 2.
-    span : float
+    span : float or (..., 1, 1) array
         Length B of the interval that holds every sample.
-    n_states, n_groups : int
-        S and m.
     delta : float
-        Failure probability for all pairs together.
+        Failure probability of all pairs together.
+
+    Returns
+    -------
+    (..., S, m) float64
     """
-    each = delta / (n_states * n_groups)
-    return np.vectorize(
-        lambda s2: empirical_bernstein_radius(float(s2), span, n, each, sides=2), otypes=[float]
-    )(variance)  # (8)
+    S, m = variance.shape[-2:]
+    least = empirical_bernstein_radius(0.0, 1.0, n, delta / (S * m))  # 7 l / (3 (n-1))
+    log = least * 3.0 * (n - 1) / 7.0
+    return np.sqrt(2.0 * variance * log / n) + least * np.asarray(span)  # (8)
+
+
+def certificate(
+    mean: Floats, variance: Floats, n: int, V: Floats, policy: NDArray[np.int64], gamma: float,
+    delta: float,
+) -> Floats:  # fmt: skip
+    """Return a bound on the loss by estimation and planning from fresh samples.
+
+    Parameters
+    ----------
+    mean, variance : (..., S, m) float64
+        Of reward plus discounted value V at fresh samples, see `GroupSamples.backup`.
+    n : int
+        Fresh samples of each pair, at least 2.
+    V : (..., S) float64
+        Value that was learnt from other samples.
+    policy : (..., S) int64
+        Policy that was learnt from other samples.
+    gamma, delta : float
+        Discount and failure probability.
+
+    Returns
+    -------
+    (...) float64
+        (up + lo) / (1 - gamma).
+    """
+    span = 1.0 + gamma * (V.max(axis=-1) - V.min(axis=-1))[..., None, None]
+    width = certificate_width(variance, n, span, delta)
+    up = np.maximum(mean + width - V[..., None], 0.0).max(axis=(-2, -1))
+    own = np.take_along_axis(mean - width, policy[..., None], axis=-1)[..., 0]
+    lo = np.maximum(V - own, 0.0).max(axis=-1)
+    return (up + lo) / (1.0 - gamma)  # (9)
 
 
 def best_number(
     scale: float, exponent: float, noise: float, n_states: int, samples: float
 ) -> float:
-    """Return the number of groups (9) that minimises C m^-a + E sqrt(S m / N).
+    """Return the number of groups (10) that minimises C m^-a + E sqrt(S m / N).
 
     Parameters
     ----------
@@ -212,7 +245,7 @@ def best_number(
     (25.398417, True)
     """
     ratio = 2.0 * exponent * scale / (noise * math.sqrt(n_states / samples))
-    return ratio ** (2.0 / (2.0 * exponent + 1.0))  # (9)
+    return ratio ** (2.0 / (2.0 * exponent + 1.0))  # (10)
 
 
 def _left(gamma: float, iterations: float) -> float:

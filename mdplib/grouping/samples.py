@@ -7,16 +7,16 @@ A generative model of the original process, and a grouping: what does the high-l
 Algorithm
 ---------
 For each state and group K actions are drawn by mu, and for each of them a successor by P and a
-reward that is 1 with probability r(s, a) and 0 otherwise. Only how often each action, each
-successor and each reward came is kept: multinomial numbers, drawn at once for many repetitions.
+reward that is 1 with probability r(s, a) and 0 otherwise. Only how often each successor came, with
+and without reward, is kept: multinomial and binomial numbers, drawn at once for many repetitions.
 
 Samples of single actions can be pooled instead, so that one data set serves a whole family of
 groupings: with n samples of every action, mu = uniform, a group of c actions has c n of them.
 
 Guarantee
 ---------
-Counts have exactly the law of K independent draws, the dependence of successor and reward through
-the action included. S m K samples are used, not one more.
+Counts have exactly the law of K independent draws, the dependence of successor and reward by way
+of the action included. S m K samples are used, not one more.
 
 Cost
 ----
@@ -56,12 +56,12 @@ class GroupSamples:
     ----------
     counts : (..., S, m, S) int64
         Transitions seen.
-    rewards : (..., S, m) int64
-        Sums of the rewards.
+    paid : (..., S, m, S) int64
+        Transitions seen together with a reward of 1.
     """
 
     counts: Ints
-    rewards: Ints
+    paid: Ints
 
     @property
     def n(self) -> Ints:
@@ -88,7 +88,30 @@ class GroupSamples:
             raise InvalidModelError(
                 f"group {h} of state {s} has no sample; raise the budget or use fewer groups"
             )
-        return self.counts / n[..., None], self.rewards / n
+        return self.counts / n[..., None], self.paid.sum(axis=-1) / n
+
+    def backup(self, V: Floats, gamma: float) -> tuple[Floats, Floats]:
+        """Return mean and unbiased variance of reward plus discounted value, each (..., S, m).
+
+        Parameters
+        ----------
+        V : (..., S) array
+            A value that does not depend on these samples.
+        gamma : float
+            Discount.
+
+        Returns
+        -------
+        mean, variance : (..., S, m) float64
+            At least two samples of each state and group are needed for the variance.
+        """
+        ahead = gamma * V[..., None, None, :]
+        n = self.n
+        unpaid = self.counts - self.paid
+        mean = (unpaid * ahead + self.paid * (1.0 + ahead)).sum(axis=-1) / n
+        centre = mean[..., None]
+        spread = unpaid * (ahead - centre) ** 2 + self.paid * (1.0 + ahead - centre) ** 2
+        return mean, spread.sum(axis=-1) / np.maximum(n - 1, 1)
 
 
 def draw(
@@ -144,7 +167,7 @@ def draw(
     mu = LowLevelPolicy.uniform(mdp, grouping) if mu is None else mu
     S, m, R = mdp.n_states, grouping.n_groups, 1 if repetitions is None else repetitions
     counts = np.zeros((R, S, m, S), dtype=np.int64)
-    rewards = np.zeros((R, S, m), dtype=np.int64)
+    paid = np.zeros((R, S, m, S), dtype=np.int64)
     for s in range(S):
         pairs = np.arange(mdp.state_ptr[s], mdp.state_ptr[s + 1])
         for h in range(m):
@@ -156,9 +179,9 @@ def draw(
                 part = slice(mdp.indptr[k], mdp.indptr[k + 1])
                 seen = rng.multinomial(times, _law(mdp.data[part]))
                 counts[:, s, h, mdp.indices[part]] += seen
-                rewards[:, s, h] += rng.binomial(times, mdp.reward[k])
+                paid[:, s, h, mdp.indices[part]] += rng.binomial(seen, mdp.reward[k])
     one = repetitions is None
-    return GroupSamples(counts[0] if one else counts, rewards[0] if one else rewards)
+    return GroupSamples(counts[0] if one else counts, paid[0] if one else paid)
 
 
 def draw_actions(
@@ -188,8 +211,10 @@ def pooled(samples: GroupSamples, grouping: Grouping) -> GroupSamples:
         raise InvalidModelError("pooling needs a grouping that is the same in all states")
     onto = np.zeros((grouping.n_groups, grouping.n_actions), dtype=np.int64)
     onto[grouping.of, np.arange(grouping.n_actions)] = 1
-    counts = np.einsum("ga,...sat->...sgt", onto, samples.counts)
-    return GroupSamples(counts, np.einsum("ga,...sa->...sg", onto, samples.rewards))
+    return GroupSamples(
+        np.einsum("ga,...sat->...sgt", onto, samples.counts),
+        np.einsum("ga,...sat->...sgt", onto, samples.paid),
+    )
 
 
 def _law(p: Floats) -> Floats:
