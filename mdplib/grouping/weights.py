@@ -50,6 +50,7 @@ from mdplib.grouping.grouping import Grouping
 from mdplib.tabular import TabularMDP
 
 Floats = NDArray[np.float64]
+_NONE = 1e-12  # a weight this small is rounding, and its own part would be noise
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,7 +183,7 @@ def decompose(mdp: TabularMDP, grouping: Grouping) -> Decomposition:
     common = least / np.maximum(least.sum(axis=1, keepdims=True), 1e-300)  # (3)
     common[least.sum(axis=1) <= 0.0] = 1.0 / S
     own = np.full_like(P, 1.0 / S)
-    if beta_P > 0.0:
+    if beta_P > _NONE:
         own = np.maximum(P - (1.0 - beta_P) * common[key], 0.0) / beta_P
     high, low = np.full(S * m, 0.0), np.full(S * m, 1.0)
     np.maximum.at(high, key, mdp.reward)
@@ -194,7 +195,7 @@ def decompose(mdp: TabularMDP, grouping: Grouping) -> Decomposition:
             np.maximum(np.minimum(low / (1.0 - beta_r), 1.0), floor), 0.0, 1.0
         )  # (4)
     r_own = np.zeros(mdp.n_pairs)
-    if beta_r > 0.0:
+    if beta_r > _NONE:
         r_own = np.clip((mdp.reward - (1.0 - beta_r) * r_common[key]) / beta_r, 0.0, 1.0)
     return Decomposition(
         beta_P, beta_r, common.reshape(S, m, S), own, r_common.reshape(S, m), r_own
