@@ -25,7 +25,8 @@ m groups, S states, failure probability delta, spans in the unit of values:
 Guarantee
 ---------
 (1)-(3) hold for every low-level policy, (4)-(6) with probability at least 1 - delta, (8) is two-
-sided for all S m pairs at once. `bounds.li2024` has the proofs as theorems.
+sided for all S m pairs at once. The proofs: `bounds.li2024_chain`,
+`bounds.li2024_approximation`, `bounds.li2024_estimation`, `bounds.li2024_certificate`.
 
 Cost
 ----

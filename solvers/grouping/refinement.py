@@ -50,8 +50,8 @@ from mdplib.grouping.loss import certificate_width
 from mdplib.grouping.samples import draw, draw_actions
 from mdplib.policy import DeterministicPolicy, StochasticPolicy
 from mdplib.tabular import TabularMDP
+from solvers.grouping.covering import value_aware
 from solvers.grouping.planning import plan
-from solvers.grouping.value_aware import value_aware
 
 Floats = NDArray[np.float64]
 

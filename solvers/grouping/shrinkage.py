@@ -13,9 +13,10 @@ For each state and action mix the action's own estimate with that of the other a
 
 and the reward alike. With v_a the estimated variance of the action's estimate, v_o that of the
 others', and d^2 the squared distance of the two, an unbiased estimate of the squared bias is
-d^2 - v_a - v_o; the mean squared error of (1) is then least at
+d^2 - v_a - v_o. These are noisy, so means over all states and the actions of the group take
+their places; b^2 is that of the bias, no less than zero. The mean squared error of (1) is then least at
 
-    lambda = 1 - v_a / max(d^2, v_a + v_o).                                                  (2)
+    lambda = 1 - v_a / (v_a + v_o + b^2).                                                    (2)
 
 Kernel and reward are weighed together: their variances and distances add, those of the kernel times
 the square of `scale`, the span of values that a change of the kernel is worth.
@@ -23,7 +24,7 @@ the square of `scale`, the span of values that a change of the kernel is worth.
 Guarantee
 ---------
 (2) lies in [0, 1]; with equal actions it tends to the share of the action's own samples, with
-different ones to 1 as samples grow. It is a heuristic where estimates of d^2 are themselves noisy.
+different ones to 1 as samples grow. It is a heuristic as long as the estimates of b^2 are noisy.
 
 Cost
 ----
@@ -105,10 +106,13 @@ def shrunk_model(
     v_own = _variance(own_P, own_r, n, scale)
     v_rest = _variance(others_P, others_r, np.maximum(rest, 2), scale)
     apart = scale**2 * ((own_P - others_P) ** 2).sum(axis=-1) + (own_r - others_r) ** 2
-    least = np.maximum(apart, v_own + v_rest)
-    weight = np.where(shared & (least > 0.0), 1.0 - v_own / np.where(least > 0.0, least, 1.0), 1.0)
-    flat = shared & (least <= 0.0)  # both estimates are sure and equal
-    weight = np.where(flat, n / (n + rest), weight)  # (2)
+    onto = (grouping.of[:, None] == grouping.of).astype(np.float64)
+    onto /= onto.sum(axis=0)
+    apart, v_own, v_rest = (x.mean(axis=-2, keepdims=True) @ onto for x in (apart, v_own, v_rest))
+    bias = np.maximum(apart - v_own - v_rest, 0.0)
+    all_ = v_own + v_rest + bias
+    weight = np.where(all_ > 0.0, 1.0 - v_own / np.where(all_ > 0.0, all_, 1.0), n / (n + rest))
+    weight = np.where(shared, weight, 1.0)  # (2)
     P = (1.0 - weight)[..., None] * others_P + weight[..., None] * own_P  # (1)
     return P, (1.0 - weight) * others_r + weight * own_r, weight
 
