@@ -16,7 +16,7 @@ from mdplib.tabular import TabularMDP
 Ints = NDArray[np.int32]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, init=False)
 class Grouping:
     """A partition of the actions, the same in all states or one per state.
 
@@ -44,8 +44,8 @@ class Grouping:
 
     of: Ints
 
-    def __post_init__(self):
-        of = validate.frozen(self.of, np.int32, "of", (1, 2))
+    def __init__(self, of: ArrayLike):
+        of = validate.frozen(of, np.int32, "of", (1, 2))
         object.__setattr__(self, "of", of)
         least = -1 if of.ndim == 2 else 0
         if of.size == 0:

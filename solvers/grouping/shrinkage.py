@@ -14,7 +14,8 @@ For each state and action mix the action's own estimate with that of the other a
 and the reward alike. With v_a the estimated variance of the action's estimate, v_o that of the
 others', and d^2 the squared distance of the two, an unbiased estimate of the squared bias is
 d^2 - v_a - v_o. These are noisy, so means over all states and the actions of the group take
-their places; b^2 is that of the bias, no less than zero. The mean squared error of (1) is then least at
+their places; b^2 is that of the bias, no less than zero. The mean squared error of (1) is then
+least at
 
     lambda = 1 - v_a / (v_a + v_o + b^2).                                                    (2)
 

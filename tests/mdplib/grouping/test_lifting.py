@@ -45,12 +45,12 @@ def _ragged(P, r, keep):
     S = len(P)
     rows = np.argwhere(keep)
     return TabularMDP(
-        state_ptr=np.concatenate([[0], np.cumsum(keep.sum(axis=1))]),
-        indptr=np.arange(len(rows) + 1) * S,
-        indices=np.tile(np.arange(S), len(rows)),
+        state_ptr=np.concatenate([[0], np.cumsum(keep.sum(axis=1))]).astype(np.int32),
+        indptr=(np.arange(len(rows) + 1) * S).astype(np.int32),
+        indices=np.tile(np.arange(S, dtype=np.int32), len(rows)),
         data=P[keep].ravel(),
         reward=r[keep],
-        action_id=rows[:, 1],
+        action_id=rows[:, 1].astype(np.int32),
         gamma=0.9,
     )
 
@@ -286,6 +286,7 @@ def test_no_smaller_weights_are_possible(seed):
     least = dense(mdp)[own].min(axis=0)
     # largest mass of a common part c <= P_k for all k: what is common to all actions
     top = linprog(-np.ones(mdp.n_states), A_ub=np.eye(mdp.n_states), b_ub=least)
+    assert top.fun is not None
     assert -top.fun == pytest.approx(1.0 - found.max_P, abs=1e-9)
     assert -top.fun < 1.0 - (found.max_P - 1e-6)
 
