@@ -119,6 +119,13 @@ REFERENCES: dict[str, Reference] = {
         "Machine Learning 49, 209-232",
         2002,
     ),
+    "li2024": Reference(
+        "Y. Li, P. Ju, N. Shroff",
+        "Achieving sample and computational efficient reinforcement learning by action space "
+        "reduction via grouping",
+        "International Conference on Learning Representations",
+        2024,
+    ),
     "liu2024": Reference(
         "Z. Liu, P. Xu",
         "Minimax optimal and computationally efficient algorithms for distributionally robust "
@@ -137,6 +144,12 @@ REFERENCES: dict[str, Reference] = {
         "A test for suboptimal actions in Markovian decision problems",
         "Operations Research 15, 559-561",
         1967,
+    ),
+    "maurer2009": Reference(
+        "A. Maurer, M. Pontil",
+        "Empirical Bernstein bounds and sample variance penalization",
+        "Conference on Learning Theory",
+        2009,
     ),
     "mdplib": Reference(
         "the authors of mdplib",
@@ -186,6 +199,18 @@ REFERENCES: dict[str, Reference] = {
         "regularization",
         "International Conference on Machine Learning, PMLR 267",
         2025,
+    ),
+    "taylor2008": Reference(
+        "J. Taylor, D. Precup, P. Panangaden",
+        "Bounding performance loss in approximate MDP homomorphisms",
+        "Advances in Neural Information Processing Systems 21",
+        2008,
+    ),
+    "weissman2003": Reference(
+        "T. Weissman, E. Ordentlich, G. Seroussi, S. Verdu, M. J. Weinberger",
+        "Inequalities for the L1 deviation of the empirical distribution",
+        "Report HPL-2003-97, HP Labs",
+        2003,
     ),
     "williams1993": Reference(
         "R. J. Williams, L. C. Baird",

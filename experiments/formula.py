@@ -17,6 +17,7 @@ _SYMBOLS = {
     r"\infty": "∞",
     r"\sum": "∑",
     r"\cdot": "·",
+    r"\circ": "∘",
     r"\pi": "π",
     r"\tau": "τ",
     r"\eta": "η",
