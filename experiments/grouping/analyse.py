@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.engine.cells import CLOCK, Analysis, Finished, Row
+from experiments.engine.cells import Analysis, Finished, Row
 from experiments.grouping.cells import Curve, Guarantee, Model, Probe, Rivals
 from mdplib.statistics import Interval, bootstrap_mean, clopper_pearson, slope_fit
 
@@ -200,9 +200,13 @@ def _probes(finished: list[Finished]) -> tuple[dict[str, Any], dict[str, Interva
     table: dict[str, Any] = {"actions": sizes}
     for name in ("samples", "groups"):
         table[name] = [[row[name] for row in rows[n]] for n in sizes]
-    seconds = [[row[CLOCK]["seconds"] for row in rows[n] if CLOCK in row] for n in sizes]
-    table["seconds"] = seconds if all(seconds) else []
+    seconds = [[row["seconds"] for row in rows[n] if "seconds" in row] for n in sizes]
+    known = all(len(x) == len(y) for x, y in zip(seconds, table["samples"], strict=True))
+    table["seconds"] = seconds if known else []  # a clock may have been lost
     measured: dict[str, Interval] = {}
+    if known and len(seconds[0]) > 1:
+        y = np.log(np.array(seconds))
+        measured["growth/seconds"] = slope_fit(np.log(sizes), y, _rng("seconds"), paired=True)
     if all(len(x) > 1 for x in table["samples"]):
         y = np.log(np.array(table["samples"], dtype=float))
         measured["growth/samples"] = slope_fit(np.log(sizes), y, _rng("samples"), paired=True)

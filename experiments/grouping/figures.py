@@ -69,10 +69,10 @@ def _legend(figure: Any, axes: list[Axes], columns: int) -> None:
 
 
 def shapes(tables: Mapping[Model, Losses]) -> Drawing:
-    """Draw the loss against the number of groups for every budget, with its floor."""
-    figure, axes = panels(1, len(tables), width=PAGE, height=2.9)
+    """Draw the loss against the number of groups for every budget, its floor, and its bound."""
+    figure, axes = panels(2, len(tables), width=PAGE, height=2.3)
     curves: dict[str, list[Curve]] = {}
-    for panel, (model, table) in zip(axes, tables.items(), strict=True):
+    for panel, (model, table) in zip(axes, tables.items(), strict=False):
         drawn = [
             band(
                 panel, table.groups, [table.mean[budget, m] for m in table.groups],
@@ -81,18 +81,28 @@ def shapes(tables: Mapping[Model, Losses]) -> Drawing:
             for i, budget in enumerate(table.budgets)
         ]  # fmt: skip
         drawn.append(line(panel, table.groups, table.floor, label="no estimation", number=6))
-        _numbered(panel, table.groups, "groups, m")
+        _numbered(panel, table.groups, "")
         panel.set_title(TITLES[model])
         panel.set_ylabel(LOSS[model])
         panel.set_ylim(bottom=0.0)
-        panel.legend(fontsize=5.5)
         curves[model] = drawn
+    for panel, (model, table) in zip(axes[len(tables) :], tables.items(), strict=True):
+        curves[f"{model}, bound"] = [
+            line(panel, table.groups, row.tolist(), label=f"N = {budget}", number=i)
+            for i, (budget, row) in enumerate(zip(table.budgets, table.bound, strict=True))
+        ]
+        _numbered(panel, table.groups, "groups, m")
+        panel.set_yscale("log")
+        panel.set_ylabel("bound on the loss")
+    _legend(figure, axes[: len(tables)], 6)
     runs = sorted({i.n for table in tables.values() for i in table.mean.values()})
     caption = (
         "Loss of the learner's policy against the number of groups, for several budgets of samples "
         "in all, N. Few groups leave good actions out, many groups leave few samples for each. "
         f"Mean of {' or '.join(map(str, runs))} repetitions with 95 % bootstrap interval; thin "
-        "line: the loss of planning with the true grouped model."
+        "line: the loss of planning with the true grouped model. Below: the total bound at "
+        f"δ = {DELTA:g}, one line per budget, which falls as N grows; it is least for more than "
+        "the fewest groups only when N is large."
     )
     others = {TITLES[model]: table.others for model, table in tables.items() if table.others}
     if others:
@@ -220,27 +230,25 @@ def probes(table: Mapping[str, Any]) -> Drawing:
 
 def rivals(table: Mapping[str, Any]) -> Drawing:
     """Draw the loss of several groupings of random models against the number of groups."""
-    figure, (axes,) = panels(height=2.9)
+    figure, (axes,) = panels(height=3.1)
     mean: dict[str, list[Interval]] = table["mean"]
     m = table["groups"]
     curves = []
     for i, rule in enumerate(RULES):
         shown = [k for k in range(len(m)) if mean[rule][k].estimate > 1e-9]
-        curves.append(
-            band(
-                axes, [m[k] for k in shown], [mean[rule][k] for k in shown],
-                label=NAMES[rule], number=i,
-            )
-        )  # fmt: skip
+        places = [m[k] + 0.1 * (i - 0.5 * (len(RULES) - 1)) for k in shown]
+        means = [mean[rule][k] for k in shown]
+        curves.append(bars(axes, places, means, label=NAMES[rule], number=i))
     axes.set_yscale("log")
+    axes.set_xticks(m)
     axes.set_xlabel("groups, m")
     axes.set_ylabel("largest loss over the states")
-    axes.legend()
+    _legend(figure, [axes], 2)
     runs = len(next(iter(table["loss"].values())))
     caption = (
         f"Loss without estimation of several groupings of {runs} random models (3 states, 7 "
-        "actions, γ = 0.9), uniform within groups. Grouping similar actions protects all of them "
-        "alike; a good group per state is enough. Mean with 95 % bootstrap interval over models; "
-        "points where no model loses anything are not drawn."
+        "actions, γ = 0.9), uniform within groups but for the last. Grouping similar actions "
+        "protects all of them alike; a good group per state is enough. Mean with 95 % bootstrap "
+        "interval over models; points where no model loses anything are not drawn."
     )
     return Drawing("6-rivals", figure, {"caption": caption, "curves": curves})
