@@ -15,6 +15,7 @@ PAGES = (
     "docs/robust.md",
     "docs/bandits.md",
     "docs/restless.md",
+    "docs/grouping.md",
 )
 
 
