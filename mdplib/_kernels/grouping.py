@@ -41,9 +41,13 @@ def merged_rows(order, rows, indptr, indices, data, weight, n_states, n_rows):
 
 @kernel
 def overlaps(ptr, order, indptr, indices, data, n_states):
-    """Return, per group of rows, the overlap sum_t min_k P_k(t) and the largest variation."""
+    """Return, per group of rows, the mass beside sum_t min_k P_k(t) and the largest variation.
+
+    Sums of rows are taken as they are, not as one, so equal rows give zero exactly.
+    """
     n_groups = ptr.size - 1
-    nu, tv = np.zeros(n_groups), np.zeros(n_groups)
+    own, tv = np.zeros(n_groups), np.zeros(n_groups)
+    sums = np.zeros(indptr.size - 1)
     least, count = np.zeros(n_states), np.zeros(n_states, dtype=np.int64)
     dense = np.zeros(n_states)
     for g in range(n_groups):
@@ -54,13 +58,17 @@ def overlaps(ptr, order, indptr, indices, data, n_states):
                 t = indices[j]
                 least[t] = data[j] if count[t] == 0 else min(least[t], data[j])
                 count[t] += 1
+                sums[k] += data[j]
+            own[g] = max(own[g], sums[k])
+        common = 0.0
         for i in range(ptr[g], ptr[g + 1]):
             k = order[i]
             for j in range(indptr[k], indptr[k + 1]):
                 t = indices[j]
                 if count[t] == size:
-                    nu[g] += least[t]
+                    common += least[t]
                 count[t] = 0
+        own[g] = max(own[g] - common, 0.0)
         for i in range(ptr[g], ptr[g + 1]):
             k = order[i]
             for j in range(indptr[k], indptr[k + 1]):
@@ -70,7 +78,7 @@ def overlaps(ptr, order, indptr, indices, data, n_states):
                 common = 0.0
                 for j in range(indptr[q], indptr[q + 1]):
                     common += min(dense[indices[j]], data[j])
-                tv[g] = max(tv[g], 1.0 - common)
+                tv[g] = max(tv[g], 0.5 * (sums[k] + sums[q]) - common)
             for j in range(indptr[k], indptr[k + 1]):
                 dense[indices[j]] = 0.0
-    return nu, tv
+    return own, tv

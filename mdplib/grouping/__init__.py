@@ -20,8 +20,10 @@ _PUBLIC = {
     "lift": "mdplib.grouping.lifting",
     "compose": "mdplib.grouping.lifting",
     "Betas": "mdplib.grouping.weights",
+    "Decomposition": "mdplib.grouping.weights",
     "betas": "mdplib.grouping.weights",
     "decompose": "mdplib.grouping.weights",
+    "dense_rows": "mdplib.grouping.distances",
     "kernel_distance": "mdplib.grouping.distances",
     "value_distance": "mdplib.grouping.distances",
     "lax_bisimulation": "mdplib.grouping.distances",
@@ -29,10 +31,12 @@ _PUBLIC = {
     "draw": "mdplib.grouping.samples",
     "draw_actions": "mdplib.grouping.samples",
     "pooled": "mdplib.grouping.samples",
+    "reweighted": "mdplib.grouping.samples",
 }
 __all__ = [*_PUBLIC]  # pyright: ignore[reportUnsupportedDunderAll]
 
 if TYPE_CHECKING:
+    from mdplib.grouping.distances import dense_rows as dense_rows
     from mdplib.grouping.distances import kernel_distance as kernel_distance
     from mdplib.grouping.distances import lax_bisimulation as lax_bisimulation
     from mdplib.grouping.distances import value_distance as value_distance
@@ -45,7 +49,9 @@ if TYPE_CHECKING:
     from mdplib.grouping.samples import draw as draw
     from mdplib.grouping.samples import draw_actions as draw_actions
     from mdplib.grouping.samples import pooled as pooled
+    from mdplib.grouping.samples import reweighted as reweighted
     from mdplib.grouping.weights import Betas as Betas
+    from mdplib.grouping.weights import Decomposition as Decomposition
     from mdplib.grouping.weights import betas as betas
     from mdplib.grouping.weights import decompose as decompose
 

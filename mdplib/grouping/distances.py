@@ -29,7 +29,9 @@ and round; for small models.
 Deviations
 ----------
 (3) is iterated from zero, so the result is below the metric by at most gamma^k times its size
-after k rounds; what is left is returned with it.
+after k rounds; what is left is returned with it. Transport programs are solved in floating point:
+each returns the value of its dual, a lower bound, and says so if the gap exceeds 1e-9, which is
+counted as missing.
 
 References
 ----------
@@ -43,10 +45,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mdplib.errors import InvalidModelError, SolverError
+from mdplib.errors import InvalidModelError, NotApplicableError, SolverError
 from mdplib.tabular import TabularMDP
 
 Floats = NDArray[np.float64]
+_GAP = 1e-9  # of a transport program
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,11 +99,15 @@ def kernel_distance(mdp: TabularMDP, factor: float) -> Floats:
     >>> kernel_distance(mdp, 1.0)[0]
     array([0.  , 0.75])
     """
+    from scipy.spatial.distance import cdist
+
+    if not 0.0 <= factor < np.inf:
+        raise ValueError(f"factor is {factor}; a finite number of at least 0 expected")
     P, r = dense_rows(mdp)
     out = np.zeros((P.shape[1], P.shape[1]))
     for s in range(len(P)):
-        tv = 0.5 * np.abs(P[s, :, None] - P[s]).sum(axis=-1)
-        out = np.maximum(out, np.abs(r[s, :, None] - r[s]) + factor * tv)  # (1)
+        tv = 0.5 * cdist(P[s], P[s], "cityblock")
+        np.maximum(out, np.abs(r[s, :, None] - r[s]) + factor * tv, out=out)  # (1)
     return out
 
 
@@ -122,7 +129,12 @@ def value_distance(Q: ArrayLike) -> Floats:
     array([0., 2.])
     """
     q = np.asarray(Q, dtype=np.float64)
-    return np.abs(q[:, :, None] - q[:, None]).max(axis=0)  # (2)
+    if q.ndim != 2 or not np.isfinite(q).all():
+        raise ValueError(f"Q has shape {q.shape}; finite values of shape (S, A) expected")
+    out = np.zeros((q.shape[1], q.shape[1]))
+    for row in q:
+        np.maximum(out, np.abs(row[:, None] - row), out=out)  # (2)
+    return out
 
 
 def lax_bisimulation(
@@ -135,13 +147,20 @@ def lax_bisimulation(
     mdp : TabularMDP
         The model, discounted; every action is admissible in every state.
     tol : float
-        How much may be missing.
+        How much may be missing, above 1e-9 / (1 - gamma).
     max_rounds : int
         Largest number of rounds.
 
     Returns
     -------
     LaxBisimulation
+
+    Raises
+    ------
+    NotApplicableError
+        If the model is not discounted.
+    SolverError
+        If a transport program could not be solved to 1e-9.
 
     Examples
     --------
@@ -150,6 +169,11 @@ def lax_bisimulation(
     array([[0. , 0.5],
            [0.5, 0. ]])
     """
+    if mdp.is_finite_horizon:
+        raise NotApplicableError("the metric is of discounted models; this one has a horizon")
+    floor = _GAP / (1.0 - mdp.gamma)
+    if not tol > floor:
+        raise ValueError(f"tol is {tol}; more than {floor:g}, the error of the programs, expected")
     P, r = dense_rows(mdp)
     S, A = r.shape
     rows, flat = P.reshape(S * A, S), r.ravel()
@@ -158,7 +182,7 @@ def lax_bisimulation(
     d, states = np.zeros((S * A, S * A)), np.zeros((S, S))
     left = most
     for _ in range(max_rounds):
-        if left <= tol:
+        if left + floor <= tol or left == 0.0:
             break
         for i in range(S * A):
             for j in range(i):
@@ -168,7 +192,7 @@ def lax_bisimulation(
         there = each.min(axis=3).max(axis=1)
         states = np.maximum(there, there.T)  # (4)
         left *= mdp.gamma
-    return LaxBisimulation(d, states, left)
+    return LaxBisimulation(d, states, left + floor if left > 0.0 else 0.0)
 
 
 def transport(p: Floats, q: Floats, cost: Floats) -> float:
@@ -203,12 +227,17 @@ def transport(p: Floats, q: Floats, cost: Floats) -> float:
     from scipy.optimize import linprog
 
     n, m = part.shape
+    need, room = gain[source], loss[sink] * (gain.sum() / loss.sum())
     sums = np.vstack([np.kron(np.eye(n), np.ones(m)), np.kron(np.ones(n), np.eye(m))])
-    moved = np.concatenate([gain[source], loss[sink] * (gain.sum() / loss.sum())])
-    found = linprog(part.ravel(), A_eq=sums[:-1], b_eq=moved[:-1], method="highs")
+    total = np.concatenate([need, room])
+    found = linprog(part.ravel(), A_eq=sums[:-1], b_eq=total[:-1], method="highs")
     if found.fun is None:
         raise SolverError(f"the transport problem ended with {found.message}")
-    return float(found.fun)
+    price = np.append(found.eqlin.marginals[n:], 0.0)
+    below = float(need @ (part - price).min(axis=1) + room @ price)  # feasible dual
+    if found.fun - below > _GAP:
+        raise SolverError(f"the transport problem ended with a gap of {found.fun - below:g}")
+    return max(below, 0.0)
 
 
 def dense_rows(mdp: TabularMDP) -> tuple[Floats, Floats]:

@@ -81,8 +81,10 @@ class Grouping:
         """
         of = np.full(n_actions, -1, dtype=np.int32)
         for h, actions in enumerate(members):
+            if len(actions) == 0:
+                raise InvalidModelError(f"group {h} has no action; leave it out")
             for a in actions:
-                if not 0 <= a < n_actions:
+                if not (isinstance(a, (int, np.integer)) and 0 <= a < n_actions):
                     raise InvalidModelError(f"group {h} has action {a}; there are {n_actions}")
                 if of[a] >= 0:
                     raise InvalidModelError(
@@ -107,7 +109,16 @@ class Grouping:
 
     @classmethod
     def contiguous(cls, sizes: Sequence[int]) -> Grouping:
-        """Put the first actions into group 0, the next ones into group 1, by their sizes."""
+        """Put the first actions into group 0, the next ones into group 1, by their sizes.
+
+        Examples
+        --------
+        >>> Grouping.contiguous([1, 3]).of
+        array([0, 1, 1, 1], dtype=int32)
+        """
+        for h, size in enumerate(sizes):
+            if size < 1:
+                raise InvalidModelError(f"group {h} has size {size}; at least 1 expected")
         return cls(np.repeat(np.arange(len(sizes), dtype=np.int32), sizes))
 
     @classmethod
@@ -139,7 +150,15 @@ class Grouping:
         return self.of.ndim == 2
 
     def members(self, h: int, s: int | None = None) -> NDArray[np.int64]:
-        """Return the actions of group h, in state s if the grouping depends on it."""
+        """Return the actions of group h, in state s if the grouping depends on it.
+
+        Raises
+        ------
+        InvalidModelError
+            If there is no such group, or the state is needed and not given.
+        """
+        if not 0 <= h < self.n_groups:
+            raise InvalidModelError(f"there is no group {h}; they are 0..{self.n_groups - 1}")
         if self.is_state_dependent and s is None:
             raise InvalidModelError("the grouping depends on the state; say which, with s=")
         row = self.of[s] if self.is_state_dependent else self.of
@@ -176,11 +195,22 @@ class Grouping:
     def refines(self, other: Grouping) -> bool:
         """Tell whether every group lies within a group of the other.
 
+        Raises
+        ------
+        InvalidModelError
+            If they are groupings of other actions or states.
+
         Examples
         --------
         >>> Grouping([0, 1, 2, 2]).refines(Grouping([0, 0, 1, 1]))
         True
         """
+        if self.n_actions != other.n_actions or (
+            self.is_state_dependent and other.is_state_dependent and len(self.of) != len(other.of)
+        ):
+            raise InvalidModelError(
+                f"groupings of shapes {self.of.shape} and {other.of.shape} do not compare"
+            )
         fine, coarse = np.broadcast_arrays(self.of, other.of)
         for f, c in zip(np.atleast_2d(fine), np.atleast_2d(coarse), strict=True):
             for h in np.unique(f[f >= 0]):
@@ -204,13 +234,26 @@ class Grouping:
 def as_groups(of: ArrayLike) -> Grouping:
     """Return a grouping from any labels, renumbered in the order of first use.
 
+    Parameters
+    ----------
+    of : (A,) or (S, A) array_like
+        Labels; negative numbers in the second form mean that a state has no such action.
+
+    Returns
+    -------
+    Grouping
+
     Examples
     --------
     >>> as_groups([7, 7, 3]).of
     array([0, 0, 1], dtype=int32)
     """
     labels = np.asarray(of)
-    _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
+    out = np.full(labels.shape, -1, dtype=np.int32)
+    number = labels.dtype.kind in "if" and labels.ndim == 2
+    there = labels >= 0 if number else np.ones(labels.shape, dtype=bool)
+    _, first, inverse = np.unique(labels[there], return_index=True, return_inverse=True)
     rank = np.empty(first.size, dtype=np.int32)
     rank[np.argsort(first, kind="stable")] = np.arange(first.size, dtype=np.int32)
-    return Grouping(rank[inverse])
+    out[there] = rank[inverse]
+    return Grouping(out)

@@ -81,7 +81,16 @@ class LowLevelPolicy:
 
     def __post_init__(self):
         weight = validate.frozen(self.weight, np.float64, "weight")
+        group = validate.frozen(self.group, np.int32, "group")
+        state_ptr = validate.frozen(self.state_ptr, np.int32, "state_ptr")
+        if not weight.size == group.size == state_ptr[-1]:
+            raise InvalidModelError(
+                f"{weight.size} weights, {group.size} groups and {state_ptr[-1]} state-action "
+                "pairs; one weight and one group of each pair expected"
+            )
         object.__setattr__(self, "weight", weight)
+        object.__setattr__(self, "group", group)
+        object.__setattr__(self, "state_ptr", state_ptr)
         validate.require(
             np.isfinite(weight) & (weight >= 0.0),
             lambda k: f"weight[{k}] is {weight[k]}",
@@ -106,7 +115,7 @@ class LowLevelPolicy:
     @classmethod
     def uniform(cls, mdp: TabularMDP, grouping: Grouping) -> LowLevelPolicy:
         """Choose uniformly among the actions of the group."""
-        return cls.from_base(mdp, grouping, np.ones(mdp.n_pairs))
+        return cls._in_proportion(mdp, grouping, np.ones(mdp.n_pairs))
 
     @classmethod
     def from_base(cls, mdp: TabularMDP, grouping: Grouping, w: ArrayLike) -> LowLevelPolicy:
@@ -118,16 +127,21 @@ class LowLevelPolicy:
             The model.
         grouping : Grouping
             The groups.
-        w : (A,) or (K,) array_like
-            Positive weight of each action, or of each state-action pair.
+        w : (A,), (S, A) or (K,) array_like
+            Weight of each action, of each action in each state, or of each state-action pair; in
+            every group of every state some weight is positive.
+
+        Raises
+        ------
+        InvalidModelError
+            If a shape or weight is wrong, or (A,) and (K,) both fit and differ.
         """
-        base = np.asarray(w, dtype=np.float64)
-        if base.shape == (grouping.n_actions,) and base.shape != (mdp.n_pairs,):
-            base = base[mdp.action_id]
-        if base.shape != (mdp.n_pairs,):
-            raise InvalidModelError(
-                f"w has shape {base.shape}; ({grouping.n_actions},) or ({mdp.n_pairs},) expected"
-            )
+        base = _per_pair(mdp, grouping, np.asarray(w, dtype=np.float64))
+        return cls._in_proportion(mdp, grouping, base)
+
+    @classmethod
+    def _in_proportion(cls, mdp: TabularMDP, grouping: Grouping, base: Floats) -> LowLevelPolicy:
+        """Divide the weights of the pairs by their sum in each group of each state."""
         validate.require(
             np.isfinite(base) & (base >= 0.0),
             lambda k: f"w[{k}] is {base[k]}",
@@ -158,6 +172,11 @@ class LowLevelPolicy:
             The groups.
         actions : (m,) or (S, m) array_like of int
             Action that stands for each group, in all states or in each.
+
+        Raises
+        ------
+        InvalidModelError
+            If an action is not in its group in some state that has the group.
         """
         chosen = np.asarray(actions)
         shape = (mdp.n_states, grouping.n_groups)
@@ -168,6 +187,16 @@ class LowLevelPolicy:
         chosen = np.broadcast_to(chosen, shape)
         group = grouping.pairs(mdp)
         weight = (mdp.action_id == chosen[mdp.pair_state, group]).astype(np.float64)
+        m = shape[1]
+        row = mdp.pair_state.astype(np.int64) * m + group
+        found = np.bincount(row, weight, minlength=mdp.n_states * m)
+        there = np.bincount(row, minlength=mdp.n_states * m) > 0
+        validate.require(
+            ~there | (found > 0.0),
+            lambda i: f"action {chosen.flat[i]} is not in group {i % m} of state {i // m}",
+            "An action stands for its own group only; give one for each state if need be.",
+            unit="representatives",
+        )
         return cls(weight, group, mdp.state_ptr)
 
 
@@ -202,7 +231,7 @@ def lift(mdp: TabularMDP, grouping: Grouping, mu: LowLevelPolicy | None = None) 
     """
     from mdplib._kernels import grouping as kernels
 
-    mu = _checked(mdp, grouping, mu)
+    mu = checked(mdp, grouping, mu)
     order, rows, state_ptr, action = _layout(mdp, mu)
     first, successors, weights = kernels.merged_rows(
         order, rows, mdp.indptr, mdp.indices, mdp.data, mu.weight, mdp.n_states, action.size
@@ -253,7 +282,7 @@ def compose(
     StochasticPolicy
         On `mdp`.
     """
-    mu = _checked(mdp, grouping, mu)
+    mu = checked(mdp, grouping, mu)
     order, rows, state_ptr, _ = _layout(mdp, mu)
     weight = np.zeros(mdp.n_pairs)
     if isinstance(policy, StochasticPolicy):
@@ -269,7 +298,8 @@ def compose(
     return StochasticPolicy.from_weights(mdp, weight)
 
 
-def _checked(mdp: TabularMDP, grouping: Grouping, mu: LowLevelPolicy | None) -> LowLevelPolicy:
+def checked(mdp: TabularMDP, grouping: Grouping, mu: LowLevelPolicy | None) -> LowLevelPolicy:
+    """Return mu, or the uniform one, once it is known to belong to model and grouping."""
     if not mdp.stationary:
         raise InvalidModelError(
             "the kernels change with the step; group the model of each step by itself"
@@ -279,6 +309,26 @@ def _checked(mdp: TabularMDP, grouping: Grouping, mu: LowLevelPolicy | None) -> 
     if not np.array_equal(mu.group, grouping.pairs(mdp)):
         raise InvalidModelError("the low-level policy belongs to another grouping or model")
     return mu
+
+
+def _per_pair(mdp: TabularMDP, grouping: Grouping, w: Floats) -> Floats:
+    """Return the weight of each state-action pair."""
+    grouping.pairs(mdp)  # every action of the model is one of the grouping
+    A, K = grouping.n_actions, mdp.n_pairs
+    if w.shape == (A,):
+        if A == K and not np.array_equal(mdp.action_id, np.arange(A)):
+            raise InvalidModelError(
+                f"the model has {A} actions and {K} state-action pairs, so w can mean either; "
+                f"give it as an array of shape ({mdp.n_states}, {A})"
+            )
+        return w[mdp.action_id]
+    if w.shape == (mdp.n_states, A):
+        return w[mdp.pair_state, mdp.action_id]
+    if w.shape != (K,):
+        raise InvalidModelError(
+            f"w has shape {w.shape}; ({A},), ({mdp.n_states}, {A}) or ({K},) expected"
+        )
+    return w
 
 
 def _layout(mdp: TabularMDP, mu: LowLevelPolicy) -> tuple[Ints, Ints, Ints, Ints]:

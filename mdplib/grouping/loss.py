@@ -21,12 +21,23 @@ m groups, S states, failure probability delta, spans in the unit of values:
     W = sqrt(2 s^2 l / K) + 7 B l / (3 (K-1)),  l = ln(4 S m / delta)                        (8)
     certificate = (max (mean + W - V)_+ + max_s (V - mean_pi + W)_+) / (1-gamma)             (9)
     least loss of C m^-a + E sqrt(S m / N) at m = (2 a C / (E sqrt(S/N)))^(2/(2a+1))        (10)
+    loss <= (1) + min((5), (6))                                                              (11)
+
+and, for a function Q of states and actions, what one action by group loses and how far apart the
+actions of a group are:
+
+    delta = max_s [max_a Q(s, a) - max_h sum_a mu(a | s, h) Q(s, a)]                         (12)
+    epsilon = max_{s,h} [max_{a in h} Q(s, a) - min_{a in h} Q(s, a)]                        (13)
 
 Guarantee
 ---------
-(1)-(3) hold for every low-level policy, (4)-(6) with probability at least 1 - delta, (8) is two-
-sided for all S m pairs at once. The proofs: `bounds.li2024_chain`,
-`bounds.li2024_approximation`, `bounds.li2024_estimation`, `bounds.li2024_certificate`.
+(1)-(3) hold for every low-level policy, and for the optimal Q
+
+    delta <= approximation <= delta / (1-gamma) <= epsilon / (1-gamma) <= (3).
+
+(4)-(6) and (11) hold with probability at least 1 - delta, (8) is two-sided for all S m pairs at
+once. The proofs: `bounds.li2024_chain`, `bounds.li2024_approximation`, `bounds.li2024_estimation`,
+`bounds.li2024_certificate`.
 
 Cost
 ----
@@ -50,12 +61,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mdplib.concentration import empirical_bernstein_radius
+from mdplib.errors import NotApplicableError
 
 Floats = NDArray[np.float64]
 
 
 def approximation_bound(beta_P: float, beta_r: float, gamma: float) -> float:
     """Return the sharp bound (1) on the loss by grouping.
+
+    Raises
+    ------
+    NotApplicableError
+        If beta_r > 1: rewards are not in [0, 1].
 
     Examples
     --------
@@ -223,6 +240,72 @@ def certificate(
     return (up + lo) / (1.0 - gamma)  # (9)
 
 
+def total_bound(
+    beta_P: float, beta_r: float, n_states: int, n_groups: int, n: int, gamma: float,
+    delta: float, iterations: float = math.inf,
+) -> float:  # fmt: skip
+    """Return the bound (11) on the loss by groups, samples and iterations together.
+
+    Examples
+    --------
+    >>> round(total_bound(0.0, 0.0, 6, 64, 1024, 0.9, 0.1), 2)
+    15.77
+    """
+    given = (n_states, n_groups, n, gamma, delta, iterations)
+    return approximation_bound(beta_P, beta_r, gamma) + estimation_bound(*given)  # (11)
+
+
+def step_loss(Q: ArrayLike, group: ArrayLike, weight: ArrayLike) -> float:
+    """Return the loss (12) of one action by group; the optimal Q gives ``delta <= loss``.
+
+    Parameters
+    ----------
+    Q : (S, A) array_like
+        Action values.
+    group : (A,) or (S, A) array_like of int
+        Group of each action.
+    weight : (A,) or (S, A) array_like
+        mu(a | s, g(a)).
+
+    Examples
+    --------
+    >>> step_loss([[1.0, 0.0, 0.25]], [0, 0, 1], [0.5, 0.5, 1.0])
+    0.5
+    """
+    q, of = _alike(Q, group)
+    played = np.broadcast_to(np.asarray(weight, dtype=np.float64), q.shape)
+    S, m = len(q), int(of.max()) + 1
+    key = (np.arange(S)[:, None] * m + of).ravel()
+    mean = np.bincount(key, (played * q).ravel(), minlength=S * m)
+    mean[np.bincount(key, minlength=S * m) == 0] = -np.inf
+    return float((q.max(axis=1) - mean.reshape(S, m).max(axis=1)).max())  # (12)
+
+
+def value_spread(Q: ArrayLike, group: ArrayLike) -> float:
+    """Return the spread (13); the optimal Q gives ``loss <= epsilon / (1 - gamma)``.
+
+    Parameters
+    ----------
+    Q : (S, A) array_like
+        Action values.
+    group : (A,) or (S, A) array_like of int
+        Group of each action.
+
+    Examples
+    --------
+    >>> value_spread([[1.0, 0.0, 0.25]], [0, 0, 1])
+    1.0
+    """
+    q, of = _alike(Q, group)
+    S, m = len(q), int(of.max()) + 1
+    key = np.arange(S)[:, None] * m + of
+    high, low = np.full(S * m, -np.inf), np.full(S * m, np.inf)
+    np.maximum.at(high, key, q)
+    np.minimum.at(low, key, q)
+    present = np.isfinite(high)
+    return float((high[present] - low[present]).max())  # (13)
+
+
 def best_number(
     scale: float, exponent: float, noise: float, n_states: int, samples: float
 ) -> float:
@@ -249,6 +332,13 @@ def best_number(
     return ratio ** (2.0 / (2.0 * exponent + 1.0))  # (10)
 
 
+def _alike(Q: ArrayLike, group: ArrayLike) -> tuple[Floats, NDArray[np.int64]]:
+    q, of = np.asarray(Q, dtype=np.float64), np.asarray(group, dtype=np.int64)
+    if q.ndim != 2 or of.shape not in (q.shape, q.shape[1:]):
+        raise ValueError(f"Q has shape {q.shape} and group {of.shape}; (S, A) and (A,) expected")
+    return q, np.broadcast_to(of, q.shape)
+
+
 def _left(gamma: float, iterations: float) -> float:
     return 0.0 if math.isinf(iterations) else gamma**iterations / (1.0 - gamma)
 
@@ -259,8 +349,14 @@ def _discount(gamma: float) -> None:
 
 
 def _share(x: float, name: str) -> None:
-    if not 0.0 <= x <= 1.0:
-        raise ValueError(f"{name} is {x}; it lies in [0, 1] when rewards do")
+    if not x >= 0.0:
+        raise ValueError(f"{name} is {x}; it lies in [0, 1]")
+    if x > 1.0:
+        raise NotApplicableError(
+            f"{name} is {x} and the bound needs rewards in [0, 1]; shift and scale them"
+            if name == "beta_r"
+            else f"{name} is {x}; the weight of a kernel is at most 1"
+        )
 
 
 def _sampled(n: int, gamma: float, delta: float) -> None:

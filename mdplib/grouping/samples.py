@@ -11,12 +11,18 @@ reward that is 1 with probability r(s, a) and 0 otherwise. Only how often each s
 and without reward, is kept: multinomial and binomial numbers, drawn at once for many repetitions.
 
 Samples of single actions can be pooled instead, so that one data set serves a whole family of
-groupings: with n samples of every action, mu = uniform, a group of c actions has c n of them.
+groupings: with n samples of every action, mu = uniform, a group of c actions has c n of them. For
+any other mu the means of the actions are weighted by it,
+
+    P^(t | s, h) = sum_a mu(a | s, h) P^(t | s, a),   r^ likewise,                           (1)
+
+which is worth (sum_a mu(a)^2 / n(a))^-1 samples of the group.
 
 Guarantee
 ---------
 Counts have exactly the law of K independent draws, the dependence of successor and reward by way
-of the action included. S m K samples are used, not one more.
+of the action included. S m K samples are used, not one more. (1) is unbiased for every mu, and
+Hoeffding's inequality gives it the width of as many independent samples as it is worth.
 
 Cost
 ----
@@ -36,11 +42,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from mdplib import validate
 from mdplib.errors import InvalidModelError
 from mdplib.grouping.grouping import Grouping
-from mdplib.grouping.lifting import LowLevelPolicy
+from mdplib.grouping.lifting import LowLevelPolicy, checked
 from mdplib.grouping.weights import check_rewards
 from mdplib.tabular import TabularMDP
 
@@ -164,7 +171,9 @@ def draw(
             "raise it or use fewer groups"
         )
     check_rewards(mdp)
-    mu = LowLevelPolicy.uniform(mdp, grouping) if mu is None else mu
+    mu = checked(mdp, grouping, mu)
+    if mdp.reward.ndim == 2:
+        raise InvalidModelError("rewards change with the step; sample the model of each step")
     S, m, R = mdp.n_states, grouping.n_groups, 1 if repetitions is None else repetitions
     counts = np.zeros((R, S, m, S), dtype=np.int64)
     paid = np.zeros((R, S, m, S), dtype=np.int64)
@@ -215,6 +224,80 @@ def pooled(samples: GroupSamples, grouping: Grouping) -> GroupSamples:
         np.einsum("ga,...sat->...sgt", onto, samples.counts),
         np.einsum("ga,...sat->...sgt", onto, samples.paid),
     )
+
+
+def reweighted(
+    samples: GroupSamples, grouping: Grouping, w: ArrayLike
+) -> tuple[Floats, Floats, Floats]:
+    """Return the model (1) from samples of single actions, for mu in proportion to a base measure.
+
+    Parameters
+    ----------
+    samples : GroupSamples
+        Of `draw_actions`; one data set serves all groupings and all base measures.
+    grouping : Grouping
+        The groups, the same in all states or one partition per state.
+    w : (A,) or (S, A) array_like
+        Weight of each action, at least 0, positive for some action of every group.
+
+    Returns
+    -------
+    P : (..., S, m, S) float64
+        Kernels.
+    r : (..., S, m) float64
+        Rewards.
+    worth : (..., S, m) float64
+        Independent samples of the group with the same width by Hoeffding's inequality.
+
+    Raises
+    ------
+    InvalidModelError
+        If shapes do not fit, a group has no weight, or an action that has some has no sample.
+
+    Examples
+    --------
+    >>> from mdplib import models
+    >>> mdp = models.tree_mdp(np.random.default_rng(0), n_levels=2)
+    >>> seen = draw_actions(mdp, 8, np.random.default_rng(1))
+    >>> P, r, worth = reweighted(seen, Grouping.one(4), [1.0, 1.0, 2.0, 0.0])
+    >>> P.shape, worth[0].round(3)
+    ((6, 1, 6), array([21.333]))
+    """
+    S, A = samples.counts.shape[-3:-1]
+    if grouping.n_actions != A or grouping.of.shape[:-1] not in ((), (S,)):
+        raise InvalidModelError(
+            f"the samples are of {S} states and {A} actions, the grouping has shape "
+            f"{grouping.of.shape}; samples of single actions expected"
+        )
+    base = np.asarray(w, dtype=np.float64)
+    if base.shape not in ((A,), (S, A)):
+        raise InvalidModelError(f"w has shape {base.shape}; ({A},) or ({S}, {A}) expected")
+    base, of = np.broadcast_to(base, (S, A)), np.broadcast_to(grouping.of, (S, A))
+    validate.require(
+        np.isfinite(base) & (base >= 0.0),
+        lambda i: f"w is {base.flat[i]} at action {i % A} of state {i // A}",
+        "Weights are finite and at least 0.",
+    )
+    m = grouping.n_groups
+    mu = base[:, None, :] * (of[:, None, :] == np.arange(m)[:, None])  # (s, h, a)
+    sums = mu.sum(axis=-1)
+    validate.require(
+        sums > 0.0,
+        lambda i: f"the weights of group {i % m} in state {i // m} are all zero",
+        "Give some action of every group a positive weight.",
+    )
+    mu /= sums[..., None]
+    n = samples.n
+    played = mu.sum(axis=1) > 0.0
+    validate.require(
+        (n.reshape(-1, S, A) > 0).all(axis=0) | ~played,
+        lambda i: f"action {i % A} of state {i // A} has no sample",
+        "Raise the budget.",
+    )
+    least = np.maximum(n, 1)
+    P = np.einsum("sha,...sat->...sht", mu, samples.counts / least[..., None])  # (1)
+    r = np.einsum("sha,...sa->...sh", mu, samples.paid.sum(axis=-1) / least)  # (1)
+    return P, r, 1.0 / np.einsum("sha,...sa->...sh", mu**2, 1.0 / least)
 
 
 def _law(p: Floats) -> Floats:

@@ -22,8 +22,9 @@ and the weights of the grouping are the largest ones. The witness is
 
 Guarantee
 ---------
-No smaller weights allow (1). The largest total variation between two actions of a group is at
-most beta_P, and beta_P is at most that times the number of actions less one.
+No smaller weights allow (1), and the witness fulfils it up to rounding. The largest total variation
+between two actions of a group is at most beta_P, and beta_P is at most that times the number of
+actions less one.
 
 Cost
 ----
@@ -50,7 +51,6 @@ from mdplib.grouping.grouping import Grouping
 from mdplib.tabular import TabularMDP
 
 Floats = NDArray[np.float64]
-_NONE = 1e-12  # a weight this small is rounding, and its own part would be noise
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,14 +140,14 @@ def betas(mdp: TabularMDP, grouping: Grouping) -> Betas:
     key = mdp.pair_state.astype(np.int64) * shape[1] + group
     order = np.argsort(key, kind="stable")
     ptr = np.searchsorted(key[order], np.arange(shape[0] * shape[1] + 1))
-    nu, tv = kernels.overlaps(ptr, order, mdp.indptr, mdp.indices, mdp.data, mdp.n_states)
+    own, tv = kernels.overlaps(ptr, order, mdp.indptr, mdp.indices, mdp.data, mdp.n_states)
     high = np.full(shape[0] * shape[1], -np.inf)
     low = np.full(shape[0] * shape[1], np.inf)
     np.maximum.at(high, key, mdp.reward)
     np.minimum.at(low, key, mdp.reward)
     present = np.isfinite(high)
     beta_r = np.where(present, np.where(present, high, 0.0) - np.where(present, low, 0.0), 0.0)
-    beta_P = np.where(present, np.clip(1.0 - nu, 0.0, 1.0), 0.0)
+    beta_P = np.where(present, np.clip(own, 0.0, 1.0), 0.0)
     return Betas(beta_P.reshape(shape), beta_r.reshape(shape), tv.reshape(shape))  # (2)
 
 
@@ -182,9 +182,9 @@ def decompose(mdp: TabularMDP, grouping: Grouping) -> Decomposition:
     least[~np.isfinite(least)] = 1.0 / S
     common = least / np.maximum(least.sum(axis=1, keepdims=True), 1e-300)  # (3)
     common[least.sum(axis=1) <= 0.0] = 1.0 / S
-    own = np.full_like(P, 1.0 / S)
-    if beta_P > _NONE:
-        own = np.maximum(P - (1.0 - beta_P) * common[key], 0.0) / beta_P
+    own = np.maximum(P - (1.0 - beta_P) * common[key], 0.0)  # (1)
+    rest = own.sum(axis=1, keepdims=True)  # beta_P, up to rounding
+    own = np.where(rest > 0.0, own / np.where(rest > 0.0, rest, 1.0), 1.0 / S)
     high, low = np.full(S * m, 0.0), np.full(S * m, 1.0)
     np.maximum.at(high, key, mdp.reward)
     np.minimum.at(low, key, mdp.reward)
@@ -195,7 +195,7 @@ def decompose(mdp: TabularMDP, grouping: Grouping) -> Decomposition:
             np.maximum(np.minimum(low / (1.0 - beta_r), 1.0), floor), 0.0, 1.0
         )  # (4)
     r_own = np.zeros(mdp.n_pairs)
-    if beta_r > _NONE:
+    if beta_r > 0.0:
         r_own = np.clip((mdp.reward - (1.0 - beta_r) * r_common[key]) / beta_r, 0.0, 1.0)
     return Decomposition(
         beta_P, beta_r, common.reshape(S, m, S), own, r_common.reshape(S, m), r_own

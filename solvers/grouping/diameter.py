@@ -133,7 +133,8 @@ def _colouring(edges: NDArray[np.bool_], n_colours: int) -> NDArray[np.int64] | 
 def _programmed(edges: NDArray[np.bool_], n_colours: int) -> NDArray[np.int64] | None:
     """Do the same by a program (2)."""
     from mdplib.optim.backends import solve_mip
-    from mdplib.optim.mip import MipBuilder, MipStatus
+    from mdplib.optim.builder import MipBuilder
+    from mdplib.optim.mip import MipStatus
 
     n = len(edges)
     builder = MipBuilder()

@@ -146,7 +146,7 @@ def empirical_model(seen: GroupSamples, gamma: float) -> TabularMDP:
     gamma : float
         Discount.
     """
-    P, r = seen.model()
+    P, r = seen.model()  # (1)
     S, m = r.shape
     rows, t = np.nonzero(P.reshape(S * m, S))
     return TabularMDP(

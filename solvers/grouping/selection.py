@@ -47,7 +47,7 @@ from dataclasses import dataclass
 from mdplib.errors import InvalidModelError
 from mdplib.grouping.grouping import Grouping
 from mdplib.grouping.loss import approximation_bound, estimation_bound, iterations_needed
-from mdplib.grouping.weights import betas
+from mdplib.grouping.weights import betas, check_rewards
 from mdplib.tabular import TabularMDP
 
 PLANNING = 1e-3  # loss by planning, in shares of the largest value, that is worth no more work
@@ -96,7 +96,14 @@ class Choice:
 
 
 def candidates(mdp: TabularMDP, groupings: Iterable[Grouping]) -> list[Candidate]:
-    """Return what the exact weights of some groupings say."""
+    """Return what the exact weights of some groupings say.
+
+    Raises
+    ------
+    NotApplicableError
+        If a reward is outside [0, 1], where the bounds do not hold.
+    """
+    check_rewards(mdp)
     found = []
     for grouping in groupings:
         known = betas(mdp, grouping)

@@ -69,6 +69,8 @@ def test_groupings_are_partitions():
     for level in range(3):
         assert Grouping.tree(level + 1, 3).refines(Grouping.tree(level, 3))
     assert as_groups(["b", "a", "b"]) == Grouping([0, 1, 0])
+    assert as_groups([[5, -1], [3, 5]]) == Grouping([[0, -1], [1, 0]])
+    assert Grouping([[0, 1], [0, 0]]).refines(Grouping.one(2))
 
 
 @pytest.mark.parametrize(
@@ -81,7 +83,10 @@ def test_groupings_are_partitions():
         (lambda: Grouping.from_members([[0], [0, 1]], 2), "action 0 is in groups 0 and 1"),
         (lambda: Grouping.from_members([[0]], 2), "action 1 is in no group"),
         (lambda: Grouping.from_members([[5]], 2), "group 0 has action 5"),
+        (lambda: Grouping.from_members([[0, 1], []], 2), "group 1 has no action"),
         (lambda: Grouping.tree(4, 3), "level 4"),
+        (lambda: Grouping.one(2).members(1), "no group 1"),
+        (lambda: Grouping.one(2).refines(Grouping.one(3)), "do not compare"),
         (lambda: Grouping([[0, 1], [1, 0]]).members(0), "depends on the state"),
     ],
 )
@@ -182,6 +187,21 @@ def test_groupings_may_depend_on_the_state_and_horizons_are_kept():
         lift(layers, Grouping.one(2))
 
 
+def test_singletons_change_nothing_and_one_group_leaves_one_policy():
+    """T3 bit by bit, T4: the value of one group is that of playing mu."""
+    mdp = models.garnet(5, 3, 2, np.random.default_rng(3), 0.9)
+    same = lift(mdp, Grouping.singletons(3))
+    for name in ("state_ptr", "indptr", "indices", "data", "reward", "action_id"):
+        np.testing.assert_array_equal(getattr(same, name), getattr(mdp, name))
+    alone = lift(mdp, Grouping.one(3))
+    P, r = dense(mdp).reshape(5, 3, 5).mean(axis=1), mdp.reward.reshape(5, 3).mean(axis=1)
+    np.testing.assert_allclose(
+        evaluate_policy(alone, StochasticPolicy.uniform(alone)),
+        np.linalg.solve(np.eye(5) - 0.9 * P, r),
+        atol=1e-12,
+    )
+
+
 def test_representatives_and_duplicates():
     """T2, T17: a representative's values are its action's; equal actions lose nothing."""
     mdp = models.garnet(4, 3, 2, np.random.default_rng(2), 0.9)
@@ -193,7 +213,7 @@ def test_representatives_and_duplicates():
     np.testing.assert_allclose(dense(lift(mdp, grouping, by_state)), P[[0, 4, 8, 9]])
     with pytest.raises(InvalidModelError, match="shape"):
         LowLevelPolicy.representative(mdp, grouping, [1, 2])
-    with pytest.raises(InvalidModelError, match="sum to 0"):
+    with pytest.raises(InvalidModelError, match="action 2 is not in group 0 of state 0"):
         LowLevelPolicy.representative(mdp, Grouping([0, 0, 1]), [2, 2])
     P, r = dense(mdp).reshape(4, 3, 4), mdp.reward.reshape(4, 3)
     copied = TabularMDP.from_dense(np.repeat(P, 2, axis=1), np.repeat(r, 2, axis=1), 0.9)

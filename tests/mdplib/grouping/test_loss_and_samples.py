@@ -169,7 +169,6 @@ def test_the_best_number_of_groups_minimises_the_law():
 @pytest.mark.parametrize(
     "call",
     [
-        lambda: loss.approximation_bound(1.5, 0.0, 0.9),
         lambda: loss.approximation_bound(0.5, -0.1, 0.9),
         lambda: loss.textbook_bound(0.5, 0.1, 1.0),
         lambda: loss.estimation_bound(6, 8, 0, 0.9, 0.1),
@@ -180,6 +179,13 @@ def test_the_best_number_of_groups_minimises_the_law():
 def test_formulas_refuse_what_makes_no_sense(call):
     with pytest.raises(ValueError, match=r"\d"):
         call()
+
+
+def test_the_sharp_bound_needs_rewards_in_the_unit_interval():
+    with pytest.raises(NotApplicableError, match=r"beta_r is 1\.5 .* shift and scale"):
+        loss.approximation_bound(0.5, 1.5, 0.9)
+    with pytest.raises(NotApplicableError, match="beta_P"):
+        loss.approximation_bound(1.5, 0.5, 0.9)
 
 
 # ------------------------------------------------------------------------ samples
