@@ -7,7 +7,7 @@ _PUBLIC = {
     "solve_lp": "mdplib.optim.lp",
     "solve_relaxation": "mdplib.optim.lp",
     "MipArrays": "mdplib.optim.mip",
-    "MipBuilder": "mdplib.optim.mip",
+    "MipBuilder": "mdplib.optim.builder",
     "MipResult": "mdplib.optim.mip",
     "MipStatus": "mdplib.optim.mip",
     "BACKENDS": "mdplib.optim.backends",

@@ -72,10 +72,14 @@ def solve_mip(
         near = get_close_matches(str(backend), BACKENDS, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise MdplibError(f"no back end {backend!r}; {hint}known: {', '.join(BACKENDS)}")
-    if gap < 0 or (time_limit is not None and time_limit <= 0):
-        raise MdplibError(f"gap {gap} and time_limit {time_limit} must not be negative or zero")
+    if not gap >= 0 or (time_limit is not None and not time_limit > 0):
+        raise MdplibError(f"gap {gap}, time_limit {time_limit}; give gap >= 0, time_limit > 0")
     started = time.perf_counter()
     point = None if start is None else np.asarray(start, dtype=np.float64)
+    if point is not None and (point.shape != program.c.shape or not np.isfinite(point).all()):
+        raise MdplibError(
+            f"start has shape {point.shape}; give {program.c.size} finite numbers, one per column"
+        )
     status, x, bound = BACKENDS[backend](program, gap, time_limit, point)
     seconds = time.perf_counter() - started
     if x is None:

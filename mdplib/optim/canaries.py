@@ -14,7 +14,8 @@ import numpy as np
 
 from mdplib.errors import SolverError
 from mdplib.optim.backends import Backend, solve_mip
-from mdplib.optim.mip import MipArrays, MipBuilder, MipStatus
+from mdplib.optim.builder import MipBuilder
+from mdplib.optim.mip import MipArrays, MipStatus
 
 
 @dataclass(frozen=True)

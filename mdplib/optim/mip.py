@@ -1,8 +1,9 @@
 """Mixed-integer programs as plain arrays, and what a solver said about one.
 
 A program is ``minimise c @ x + offset`` subject to ``row_lower <= A @ x <= row_upper`` and
-``col_lower <= x <= col_upper``, with some columns integer. `MipBuilder` collects columns and rows
-block by block; `mdplib.optim.backends.solve_mip` hands the arrays to a solver.
+``col_lower <= x <= col_upper``, with some columns integer. `mdplib.optim.builder`
+collects columns and rows block by block; `mdplib.optim.backends.solve_mip` hands the arrays to a
+solver.
 
 The bound that a solver reports holds up to its own feasibility tolerances; it is not a proof in
 exact arithmetic.
@@ -10,14 +11,12 @@ exact arithmetic.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.sparse import coo_array, csr_array
+from scipy.sparse import csr_array
 
 from mdplib import validate
 from mdplib.errors import InvalidModelError, SolverError
@@ -208,6 +207,10 @@ class MipArrays:
         )
         return max(0.0, *(float(e.max()) for e in excesses if e.size))
 
+    def with_cost(self, c: Floats, offset: float) -> MipArrays:
+        """Return the same rows and columns with another objective."""
+        return replace(self, c=c, offset=offset)
+
     def objective(self, x: ArrayLike) -> float:
         """Return ``c @ x + offset``."""
         return float(self.c @ np.asarray(x, dtype=np.float64)) + self.offset
@@ -216,145 +219,3 @@ class MipArrays:
         m, n = self.shape
         rows, whole = "1 row" if m == 1 else f"{m} rows", int(self.integer.sum())
         return f"MipArrays({n} columns, {whole} integer, {rows}, {self.A.nnz} entries)"
-
-
-@dataclass
-class MipBuilder:
-    """Collects columns and rows; `arrays` returns the program.
-
-    Columns are numbered in the order in which they are added, and every method that adds some
-    returns their numbers.
-
-    Examples
-    --------
-    >>> builder = MipBuilder()
-    >>> x = builder.columns(3, upper=1.0, integer=True)
-    >>> builder.rows([[0, 1], [1, 2]], upper=1.0)  # x0 + x1 <= 1, x1 + x2 <= 1
-    >>> builder.arrays().shape
-    (2, 3)
-    """
-
-    offset: float = 0.0
-    n_columns: int = 0
-    n_rows: int = 0
-    _columns: list[tuple[Floats, Floats, Floats, NDArray[np.bool_]]] = field(default_factory=list)
-    _bounds: list[tuple[Floats, Floats]] = field(default_factory=list)
-    _entries: list[tuple[NDArray, NDArray, Floats]] = field(default_factory=list)
-
-    def columns(
-        self,
-        n: int,
-        *,
-        lower: ArrayLike = 0.0,
-        upper: ArrayLike = np.inf,
-        cost: ArrayLike = 0.0,
-        integer: ArrayLike = False,
-    ) -> NDArray[np.int64]:
-        """Add n columns.
-
-        Parameters
-        ----------
-        n : int
-            How many.
-        lower, upper, cost, integer : number or (n,) array
-            Bounds, costs, integrality.
-
-        Returns
-        -------
-        (n,) int64
-            Their numbers.
-        """
-        kinds = ((lower, np.float64), (upper, np.float64), (cost, np.float64), (integer, np.bool_))
-        parts: list[Any] = [np.broadcast_to(np.asarray(x, kind), (n,)).copy() for x, kind in kinds]
-        self._columns.append((parts[0], parts[1], parts[2], parts[3]))
-        self.n_columns += n
-        return np.arange(self.n_columns - n, self.n_columns)
-
-    def row(
-        self,
-        columns: ArrayLike,
-        values: ArrayLike = 1.0,
-        *,
-        lower: float = -np.inf,
-        upper: float = np.inf,
-    ) -> None:
-        """Add one row ``lower <= values @ x[columns] <= upper``."""
-        columns = np.asarray(columns, dtype=np.int64).ravel()
-        weights = np.broadcast_to(np.asarray(values, dtype=np.float64), columns.shape)
-        place = np.full(columns.shape, self.n_rows)
-        self._append(place, columns, weights, np.array([lower]), np.array([upper]))
-
-    def rows(
-        self,
-        columns: Sequence[ArrayLike] | NDArray,
-        values: Any = 1.0,
-        *,
-        lower: ArrayLike = -np.inf,
-        upper: ArrayLike = np.inf,
-    ) -> None:
-        """Add rows, one for each list of columns.
-
-        Parameters
-        ----------
-        columns : (m, w) array, or m lists of column numbers
-            The columns of each row.
-        values : number, or shaped like `columns`
-            Their coefficients.
-        lower, upper : number or (m,) array
-            Bounds of the rows.
-        """
-        lists = [np.asarray(c, dtype=np.int64).ravel() for c in columns]
-        m = len(lists)
-        if m == 0:
-            return
-        if np.ndim(values) == 0:
-            weights = [np.full(c.shape, values, dtype=np.float64) for c in lists]
-        else:
-            given = list(values)
-            weights = [
-                np.broadcast_to(np.asarray(v, dtype=np.float64), c.shape)
-                for v, c in zip(given, lists, strict=True)
-            ]
-        place = np.repeat(np.arange(self.n_rows, self.n_rows + m), [c.size for c in lists])
-        low = np.broadcast_to(np.asarray(lower, dtype=np.float64), (m,)).copy()
-        high = np.broadcast_to(np.asarray(upper, dtype=np.float64), (m,)).copy()
-        self._append(place, np.concatenate(lists), np.concatenate(weights), low, high)
-
-    def _append(
-        self, place: NDArray, columns: NDArray, values: Floats, low: Floats, high: Floats
-    ) -> None:
-        outside = (columns < 0) | (columns >= self.n_columns)
-        if outside.any():
-            raise InvalidModelError(
-                f"a row names column {int(columns[outside][0])}; there are {self.n_columns}"
-            )
-        self._entries.append((place, columns, values))
-        self._bounds.append((low, high))
-        self.n_rows += low.size
-
-    def arrays(self) -> MipArrays:
-        """Return the program.
-
-        Returns
-        -------
-        MipArrays
-            With duplicate entries of a row added up.
-        """
-        empty: list[NDArray] = [np.empty(0)]
-        parts: list[Any] = [
-            np.concatenate([c[k] for c in self._columns] or empty) for k in range(4)
-        ]
-        entries = [np.concatenate([e[k] for e in self._entries] or empty) for k in range(3)]
-        places = (entries[0].astype(np.int64), entries[1].astype(np.int64))
-        A = coo_array((entries[2], places), shape=(self.n_rows, self.n_columns)).tocsr()
-        bounds = [np.concatenate([b[k] for b in self._bounds] or empty) for k in range(2)]
-        return MipArrays(
-            parts[2],
-            csr_array(A),
-            bounds[0],
-            bounds[1],
-            parts[0],
-            parts[1],
-            parts[3].astype(np.bool_),
-            self.offset,
-        )

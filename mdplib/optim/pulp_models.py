@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mdplib.errors import InvalidModelError, MissingExtraError
-from mdplib.optim.mip import MipArrays, MipBuilder, MipStatus
+from mdplib.optim.builder import MipBuilder
+from mdplib.optim.mip import MipArrays, MipStatus
 
 if TYPE_CHECKING:
     import pulp
@@ -51,7 +52,7 @@ def from_pulp(problem: pulp.LpProblem) -> tuple[MipArrays, tuple[str, ...]]:
     MissingExtraError
         If PuLP is not installed.
     InvalidModelError
-        If the model has no variable.
+        If it is no PuLP model, or has no variable.
 
     Examples
     --------
@@ -65,6 +66,8 @@ def from_pulp(problem: pulp.LpProblem) -> tuple[MipArrays, tuple[str, ...]]:
     ([-3.0, -2.0], ('x0', 'x1'))
     """
     pulp = _pulp()
+    if not isinstance(problem, pulp.LpProblem):
+        raise InvalidModelError(f"a PuLP model is expected and not {type(problem).__name__}")
     variables = problem.variables()
     if not variables:
         raise InvalidModelError("the PuLP model has no variable; add constraints that use some")

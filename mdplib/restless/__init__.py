@@ -28,6 +28,9 @@ _PUBLIC = {
     "walks": "mdplib.restless.domains",
     "interventions": "mdplib.restless.domains",
     "simulate": "mdplib.restless.simulation",
+    "CertifiedGap": "mdplib.restless.gap",
+    "certified_gap": "mdplib.restless.gap",
+    "reward_range": "mdplib.restless.gap",
 }
 __all__ = [*_PUBLIC]  # pyright: ignore[reportUnsupportedDunderAll]
 
@@ -40,6 +43,9 @@ if TYPE_CHECKING:
     from mdplib.restless.domains import interventions as interventions
     from mdplib.restless.domains import schedule as schedule
     from mdplib.restless.domains import walks as walks
+    from mdplib.restless.gap import CertifiedGap as CertifiedGap
+    from mdplib.restless.gap import certified_gap as certified_gap
+    from mdplib.restless.gap import reward_range as reward_range
     from mdplib.restless.matching import Schedule as Schedule
     from mdplib.restless.modelled import PulpActions as PulpActions
     from mdplib.restless.packing import Capacity as Capacity

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mdplib.errors import InvalidModelError
-from mdplib.optim.mip import MipBuilder
+from mdplib.optim.builder import MipBuilder
 
 Ints = NDArray[np.int64]
 Actions = NDArray[np.int8]

@@ -11,6 +11,7 @@ from mdplib import validate
 from mdplib.errors import InvalidModelError
 from mdplib.restless.action_set import ActionSet
 from mdplib.restless.arms import Arms
+from mdplib.restless.border import joint, whole
 
 Floats = NDArray[np.float64]
 
@@ -56,6 +57,9 @@ class CoupledRestlessBandit:
     def __post_init__(self):
         initial = validate.frozen(self.initial, np.float64, "initial", (2,))
         object.__setattr__(self, "initial", initial)
+        if not isinstance(self.arms, Arms) or not hasattr(self.actions, "describe"):
+            kinds = f"{type(self.arms).__name__} and {type(self.actions).__name__}"
+            raise InvalidModelError(f"arms and actions are {kinds}; give Arms and an action set")
         J, S = self.arms.n_arms, self.arms.n_states
         if self.actions.n_arms != J:
             raise InvalidModelError(
@@ -75,10 +79,9 @@ class CoupledRestlessBandit:
                 f"initial[{j}] sums to {initial[j].sum():.12g} ({int(off.sum())} rows are off); "
                 "give probability laws"
             )
-        if self.horizon < 1 or not 0 <= self.gamma < 1:
-            raise InvalidModelError(
-                f"horizon {self.horizon} and gamma {self.gamma}; give >= 1 and in [0, 1)"
-            )
+        whole(self.horizon, "horizon", 1)
+        if not 0 <= self.gamma < 1:
+            raise InvalidModelError(f"gamma {self.gamma}; give a discount factor in [0, 1)")
 
     @property
     def n_arms(self) -> int:
@@ -97,12 +100,22 @@ class CoupledRestlessBandit:
         -------
         (..., J, L) float64
         """
-        s = np.asarray(s, dtype=np.int64)
+        s = joint(s, self.n_arms, self.arms.n_states)
         return np.moveaxis(self.arms.r, 1, 2)[np.arange(self.n_arms), s]
 
     def reward(self, s: ArrayLike, a: ArrayLike) -> Floats:
         """Return the expected one-step reward of joint states (..., J) and actions (..., N)."""
-        level, s = np.broadcast_arrays(self.actions.levels(a), np.asarray(s, dtype=np.int64))
+        s = joint(s, self.n_arms, self.arms.n_states)
+        level = self.actions.levels(a)
+        if (
+            level.shape[-1:] != (self.n_arms,)
+            or not 0 <= level.min(initial=0) <= level.max(initial=0) < self.arms.n_levels
+        ):
+            raise InvalidModelError(
+                f"actions of shape {np.shape(a)} with entries up to {np.max(a, initial=0)}; give "
+                f"0-1 vectors of length {self.actions.n_actions}"
+            )
+        level, s = np.broadcast_arrays(level, s)
         return self.arms.r[np.arange(self.n_arms), level, s].sum(axis=-1)
 
     def __repr__(self) -> str:

@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from mdplib.errors import InvalidModelError, MdplibError, SolverError
 from mdplib.optim.backends import Backend, solve_mip
-from mdplib.optim.mip import MipArrays, MipBuilder, MipStatus
+from mdplib.optim.builder import MipBuilder
+from mdplib.optim.mip import MipArrays, MipStatus
 from mdplib.restless.action_set import ActionColumns, Actions, ActionSet
 
 Method = Literal["mip", "enumerate"]
@@ -44,8 +45,18 @@ class Choice:
         return max(0.0, self.bound - self.value) / max(1e-10, abs(self.value))
 
 
+Template = tuple[MipArrays, ActionColumns]
+
+
+def template(actions: ActionSet) -> Template:
+    """Return the program of an action set without an objective, to be used for many weights."""
+    builder = MipBuilder()
+    columns = actions.describe(builder)
+    return builder.arrays(), columns
+
+
 def separable_program(
-    actions: ActionSet, weights: ArrayLike
+    actions: ActionSet, weights: ArrayLike, described: Template | None = None
 ) -> tuple[MipArrays, ActionColumns, float]:
     """Return the program that maximises a sum of level weights over an action set.
 
@@ -55,6 +66,8 @@ def separable_program(
         The set.
     weights : (J, L) array
         Worth of arm j at level n; columns beyond the levels of the set are ignored.
+    described : optional
+        ``template(actions)``, if it is at hand.
 
     Returns
     -------
@@ -70,22 +83,13 @@ def separable_program(
     InvalidModelError
         If the weights have the wrong shape or are not finite.
     """
-    w = np.asarray(weights, dtype=np.float64)
-    if w.ndim != 2 or w.shape[0] != actions.n_arms or w.shape[1] < actions.n_levels:
-        raise InvalidModelError(
-            f"weights have shape {w.shape}; give ({actions.n_arms}, {actions.n_levels})"
-        )
-    if not np.isfinite(w).all():
-        j, n = (int(i[0]) for i in np.nonzero(~np.isfinite(w)))
-        raise InvalidModelError(f"weights[{j}, {n}] is {w[j, n]}; give finite weights")
-    builder = MipBuilder()
-    columns = actions.describe(builder)
-    cost = np.zeros(builder.n_columns)
+    w = _finite(actions, weights)
+    arrays, columns = template(actions) if described is None else described
+    cost = np.zeros(arrays.c.size)
     base = np.where(columns.level[:, 0] < 0, w[:, 0], 0.0)
     for n in range(actions.n_levels):
         has = columns.level[:, n] >= 0
         cost[columns.level[has, n]] -= (w[:, n] - base)[has]
-    arrays = builder.arrays()
     program = MipArrays(
         cost,
         arrays.A,
@@ -97,6 +101,19 @@ def separable_program(
         -float(base.sum()),
     )
     return program, columns, float(base.sum())
+
+
+def _finite(actions: ActionSet, weights: ArrayLike) -> Floats:
+    """Return weights (J, L) after a check of shape and entries."""
+    w = np.asarray(weights, dtype=np.float64)
+    if w.ndim != 2 or w.shape[0] != actions.n_arms or w.shape[1] < actions.n_levels:
+        raise InvalidModelError(
+            f"weights have shape {w.shape}; give ({actions.n_arms}, {actions.n_levels})"
+        )
+    if not np.isfinite(w).all():
+        j, n = (int(i[0]) for i in np.nonzero(~np.isfinite(w)))
+        raise InvalidModelError(f"weights[{j}, {n}] is {w[j, n]}; give finite weights")
+    return w
 
 
 def worth(actions: ActionSet, weights: ArrayLike, a: ArrayLike) -> Floats:
@@ -112,6 +129,7 @@ def best_action(
     method: Method = "mip",
     *,
     listed: Actions | None = None,
+    described: Template | None = None,
     backend: Backend = "highs",
     gap: float = 1e-6,
     time_limit: float | None = None,
@@ -128,6 +146,8 @@ def best_action(
         How it is found.
     listed : (n, N) int8 array, optional
         All actions, if they have been enumerated before.
+    described : optional
+        ``template(actions)``, if it is at hand: saves describing the set again.
     backend, gap, time_limit
         As in `mdplib.optim.solve_mip`.
 
@@ -153,13 +173,13 @@ def best_action(
         rows = actions.enumerate() if listed is None else listed
         if not len(rows):
             raise SolverError("the action set is empty; relax its constraints")
-        values = worth(actions, weights, rows)
+        values = worth(actions, _finite(actions, weights), rows)
         at = int(np.argmax(values))
         value = float(values[at])
         return Choice(rows[at], value, value, MipStatus.OPTIMAL)
     if method != "mip":
         raise MdplibError(f"no method {method!r}; one of {get_args(Method)}")
-    program, columns, _ = separable_program(actions, weights)
+    program, columns, _ = separable_program(actions, weights, described)
     found = solve_mip(program, backend, gap=gap, time_limit=time_limit)
     action = np.round(found.require()[columns.action]).astype(np.int8)
     return Choice(action, float(worth(actions, weights, action)), -found.bound, found.status)

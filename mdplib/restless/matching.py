@@ -8,10 +8,10 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mdplib import validate
 from mdplib.errors import InvalidModelError
-from mdplib.optim.mip import MipBuilder
+from mdplib.optim.builder import MipBuilder
 from mdplib.restless.action_set import LIMIT, ActionColumns, Actions, Ints, as_rows, binary, pulled
+from mdplib.restless.border import table, whole
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -52,19 +52,15 @@ class Schedule:
 
     def __post_init__(self):
         for name in ("arm_free", "worker_free"):
-            array = validate.frozen(
-                np.asarray(getattr(self, name), dtype=bool), np.bool_, name, (2,)
-            )
-            if array.ndim != 2 or 0 in array.shape:
-                raise InvalidModelError(f"{name} has shape {array.shape}; give (rows, slots)")
+            array = table(getattr(self, name), name)
             object.__setattr__(self, name, array)
         if self.arm_free.shape[1] != self.worker_free.shape[1]:
             raise InvalidModelError(
                 f"arms have {self.arm_free.shape[1]} slots and workers "
                 f"{self.worker_free.shape[1]}; give both the same"
             )
-        if self.budget < 0 or self.need < 1:
-            raise InvalidModelError(f"budget {self.budget}, need {self.need}; give >= 0 and >= 1")
+        whole(self.budget, "budget", 0)
+        whole(self.need, "need", 1)
         if self.budget and (self._free @ self.arm_free.T).max() < self.need:
             raise InvalidModelError(
                 f"no arm finds {self.need} free units: no arm can ever be pulled; free more slots"

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from mdplib import validate
 from mdplib.errors import InvalidModelError
 from mdplib.optim.backends import solve_mip
-from mdplib.optim.mip import MipArrays, MipBuilder, MipStatus
+from mdplib.optim.builder import MipBuilder
+from mdplib.optim.mip import MipArrays, MipStatus
 from mdplib.restless.action_set import LIMIT, ActionColumns, Actions, Ints, as_rows, binary, pulled
 
 
@@ -37,7 +39,14 @@ class PulpActions:
     n_levels = 2
 
     def __post_init__(self):
-        action = np.asarray(self.action, dtype=np.int64)
+        action = np.array(validate.frozen(self.action, np.int64, "action"))
+        n = self.program.c.size
+        if not action.size or action.min() < 0 or action.max() >= n:
+            raise InvalidModelError(
+                f"the action has columns {action.tolist()}; give some of 0..{n - 1}"
+            )
+        if np.unique(action).size < action.size:
+            raise InvalidModelError(f"the action has columns {action.tolist()}; name each once")
         object.__setattr__(self, "action", action)
         low, high = self.program.col_lower[action], self.program.col_upper[action]
         bad = ~(self.program.integer[action] & (low >= 0) & (high <= 1))

@@ -6,15 +6,19 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Literal, get_args
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from mdplib.errors import InvalidModelError
-from mdplib.optim.mip import MipBuilder
+from mdplib.optim.builder import MipBuilder
 from mdplib.restless.action_set import LIMIT, ActionColumns, Actions, Ints, as_rows, binary, pulled
+from mdplib.restless.border import numbers
 
 _SMALL = 1e-9
+PATTERNS = 400
+Formulation = Literal["patterns", "assignment"]
 
 
 @dataclass(frozen=True, repr=False)
@@ -27,6 +31,10 @@ class Capacity:
         Cost c_j > 0 of pulling each arm.
     capacity : sequence of float
         Capacity of each worker.
+    formulation : {"patterns", "assignment"}
+        How programs describe the set. Patterns say how many arms of each cost a worker pulls, and
+        are assigned one by one only if there are too many; assignments say which worker pulls
+        which arm. Actions are the same, the relaxation of patterns is smaller.
 
     Raises
     ------
@@ -41,25 +49,35 @@ class Capacity:
 
     cost: tuple[float, ...]
     capacity: tuple[float, ...]
+    formulation: Formulation
     n_levels = 2
     _packs: dict[tuple[int, ...], bool] = field(default_factory=dict, init=False, compare=False)
 
-    def __init__(self, cost: Sequence[float] | ArrayLike, capacity: Sequence[float] | ArrayLike):
-        costs = np.asarray(cost, dtype=np.float64).ravel()
-        capacities = np.asarray(capacity, dtype=np.float64).ravel()
-        if not costs.size or not np.isfinite(costs).all() or not np.isfinite(capacities).all():
-            raise InvalidModelError("costs and capacities must be finite, with at least one arm")
+    def __init__(
+        self,
+        cost: Sequence[float] | ArrayLike,
+        capacity: Sequence[float] | ArrayLike,
+        formulation: Formulation = "patterns",
+    ):
+        if formulation not in get_args(Formulation):
+            raise InvalidModelError(
+                f"formulation {formulation!r}; one of {', '.join(get_args(Formulation))}"
+            )
+        costs, capacities = numbers(cost, "cost"), numbers(capacity, "capacity")
         if (costs <= 0).any():
             j = int(np.argmax(costs <= 0))
             raise InvalidModelError(f"arm {j} costs {costs[j]:g}; give positive costs")
-        if not capacities.size or capacities.max() < costs.min():
-            largest = capacities.max() if capacities.size else 0.0
+        if (capacities < 0).any():
+            i = int(np.argmax(capacities < 0))
+            raise InvalidModelError(f"worker {i} has capacity {capacities[i]:g}; give >= 0")
+        if capacities.max() < costs.min():
             raise InvalidModelError(
-                f"the largest capacity is {largest:g} and the cheapest arm costs "
+                f"the largest capacity is {capacities.max():g} and the cheapest arm costs "
                 f"{costs.min():g}: no arm can ever be pulled; raise a capacity"
             )
         object.__setattr__(self, "cost", tuple(costs.tolist()))
         object.__setattr__(self, "capacity", tuple(capacities.tolist()))
+        object.__setattr__(self, "formulation", formulation)
         object.__setattr__(self, "_packs", {})
 
     @property
@@ -108,6 +126,61 @@ class Capacity:
         return self._fits(tuple(counts.tolist()))
 
     def describe(self, builder: MipBuilder) -> ActionColumns:
+        """Add how often each maximal pattern of costs is used by the workers of each capacity.
+
+        A pattern says how many arms of each cost one worker pulls. Arms of equal cost, and workers
+        of equal capacity, are interchangeable, so no assignment is needed; the relaxation is the
+        hull of what each worker can do alone. With more than `PATTERNS` patterns arms are assigned
+        to workers one by one.
+        """
+        if self.formulation == "assignment":
+            return self._assign(builder)
+        counts, group, workers = self._patterns
+        if len(counts) > PATTERNS or not len(counts):
+            return self._assign(builder)
+        action = builder.columns(self.n_arms, upper=1.0, integer=True)
+        used = builder.columns(len(counts), upper=workers[group], integer=True)
+        for g, n in enumerate(workers.tolist()):
+            builder.row(used[group == g], upper=float(n))
+        kind = np.array(self._kind)
+        for k in range(len(self._sizes)):
+            mine, has = action[kind == k], counts[:, k] > 0
+            columns = np.concatenate([mine, used[has]])
+            weights = np.concatenate([np.ones(mine.size), -counts[has, k]])
+            builder.row(columns, weights, upper=0.0)
+        return pulled(self.n_arms, action)
+
+    @cached_property
+    def _patterns(self) -> tuple[NDArray[np.float64], Ints, NDArray[np.float64]]:
+        """Return patterns (m, costs), the group of each, and the workers of each group."""
+        rooms, workers = np.unique(self.capacity, return_counts=True)
+        present = np.bincount(self._kind, minlength=len(self._sizes)).tolist()
+        found: list[tuple[int, ...]] = []
+        group: list[int] = []
+
+        def grow(g: int, counts: tuple[int, ...], room: float) -> None:
+            k = len(counts)
+            if len(found) > PATTERNS:
+                return
+            if k == len(self._sizes):
+                full = all(
+                    n == most or size > room + _SMALL
+                    for n, most, size in zip(counts, present, self._sizes, strict=True)
+                )
+                if full and any(counts):
+                    found.append(counts)
+                    group.append(g)
+                return
+            size = self._sizes[k]
+            for n in range(min(present[k], int((room + _SMALL) / size)) + 1):
+                grow(g, (*counts, n), room - n * size)
+
+        for g, room in enumerate(rooms.tolist()):
+            grow(g, (), room)
+        counts = np.array(found, dtype=np.float64).reshape(-1, len(self._sizes))
+        return counts, np.array(group, dtype=np.int64), workers.astype(np.float64)
+
+    def _assign(self, builder: MipBuilder) -> ActionColumns:
         """Add assignments x_ij of arms to workers: one worker per arm, capacities respected."""
         cost, capacity = np.array(self.cost), np.array(self.capacity)
         action = builder.columns(self.n_arms, upper=1.0, integer=True)

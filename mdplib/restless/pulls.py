@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mdplib.errors import InvalidModelError
-from mdplib.optim.mip import MipBuilder
+from mdplib.optim.builder import MipBuilder
 from mdplib.restless.action_set import LIMIT, ActionColumns, Actions, Ints, as_rows, binary, pulled
+from mdplib.restless.border import whole
 
 
 @dataclass(frozen=True)
@@ -44,10 +44,8 @@ class Budget:
     n_levels = 2
 
     def __post_init__(self):
-        if self.n_arms < 1 or self.budget < 0:
-            raise InvalidModelError(
-                f"{self.n_arms} arms and budget {self.budget}; give at least one arm and B >= 0"
-            )
+        whole(self.n_arms, "n_arms", 1)
+        whole(self.budget, "budget", 0)
 
     @property
     def n_actions(self) -> int:

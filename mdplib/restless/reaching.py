@@ -10,10 +10,10 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mdplib import validate
 from mdplib.errors import InvalidModelError
-from mdplib.optim.mip import MipBuilder
+from mdplib.optim.builder import MipBuilder
 from mdplib.restless.action_set import LIMIT, ActionColumns, Actions, Ints, as_rows, binary
+from mdplib.restless.border import table, whole
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -45,10 +45,8 @@ class Interventions:
     budget: int
 
     def __post_init__(self):
-        reaches = validate.frozen(np.asarray(self.reaches, dtype=bool), np.bool_, "reaches", (2,))
-        if reaches.ndim != 2 or 0 in reaches.shape:
-            raise InvalidModelError(f"reaches has shape {reaches.shape}; give (J, N)")
-        if not 0 <= self.budget <= reaches.shape[1]:
+        reaches = table(self.reaches, "reaches")
+        if whole(self.budget, "budget", 0) > reaches.shape[1]:
             raise InvalidModelError(
                 f"budget {self.budget} of {reaches.shape[1]} interventions; give 0..N"
             )

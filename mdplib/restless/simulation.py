@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from mdplib.errors import InvalidModelError
 from mdplib.restless.bandit import CoupledRestlessBandit
+from mdplib.restless.border import whole
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -79,7 +80,8 @@ def simulate(
     Raises
     ------
     InvalidModelError
-        If the policy returns a wrong shape, or, with `check`, an infeasible action.
+        If there is no episode, or the policy returns a wrong shape, entries that are neither 0
+        nor 1, or, with `check`, an infeasible action.
 
     Examples
     --------
@@ -90,6 +92,7 @@ def simulate(
     (3, 20)
     """
     H, J, N = bandit.horizon, bandit.n_arms, bandit.actions.n_actions
+    whole(episodes, "episodes", 1)
     u = rng.random((episodes, H + 1, J))
     s = first_states(bandit, u[:, 0])
     rewards = np.empty((episodes, H))
@@ -99,6 +102,13 @@ def simulate(
         if a.shape != (episodes, N):
             raise InvalidModelError(
                 f"the policy returned shape {a.shape} at step {h}; give ({episodes}, {N})"
+            )
+        off = np.argwhere((a != 0) & (a != 1))
+        if len(off):
+            i, k = (int(x) for x in off[0])
+            raise InvalidModelError(
+                f"at step {h} of episode {i} component {k} of the action is {a[i, k]} "
+                f"({len(off)} such entries); give 0 or 1"
             )
         if check:
             _check(bandit, a, h, allowed)

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mdplib.errors import InvalidModelError
-from mdplib.optim.mip import MipBuilder
+from mdplib.optim.builder import MipBuilder
 from mdplib.restless.action_set import LIMIT, ActionColumns, Actions, Ints, as_rows, binary, pulled
+from mdplib.restless.border import whole
 
 
 @dataclass(frozen=True, repr=False)
@@ -24,7 +25,7 @@ class Walks:
     n_arms : int
         Number of nodes; every node is an arm.
     edges : iterable of (int, int)
-        Undirected edges. The walk may also wait at a node.
+        Undirected edges; repeated ones and loops change nothing, as the walk may wait at a node.
     source : int
         Where the walk begins and ends.
     budget : int
@@ -59,8 +60,12 @@ class Walks:
         budget: int,
         length: int | None = None,
     ):
-        pairs = tuple(sorted({(min(u, v), max(u, v)) for u, v in edges if u != v}))
-        steps = 2 * budget if length is None else length
+        whole(n_arms, "n_arms", 1)
+        whole(source, "source", 0)
+        whole(budget, "budget", 0)
+        listed = [_edge(i, edge) for i, edge in enumerate(edges)]
+        pairs = tuple(sorted({(min(u, v), max(u, v)) for u, v in listed if u != v}))
+        steps = 2 * budget if length is None else whole(length, "length", 0)
         for name, value in (
             ("n_arms", n_arms),
             ("edges", pairs),
@@ -69,9 +74,7 @@ class Walks:
             ("length", steps),
         ):
             object.__setattr__(self, name, value)
-        if n_arms < 1 or budget < 0 or steps < 0:
-            raise InvalidModelError(f"{n_arms} nodes, budget {budget}, length {steps}: too small")
-        for node in [source, *(node for pair in pairs for node in pair)]:
+        for node in [source, *(node for pair in listed for node in pair)]:
             if not 0 <= node < n_arms:
                 raise InvalidModelError(f"node {node} is not one of 0..{n_arms - 1}")
         if (self.distance[source] < 0).any():
@@ -142,30 +145,50 @@ class Walks:
         return False
 
     def describe(self, builder: MipBuilder) -> ActionColumns:
-        """Add a walk in time: one arc per step, waiting included, where a closed walk can be."""
+        """Add both halves of a closed walk as two units of flow in time that meet.
+
+        Read from both ends, a closed walk of at most L steps is two walks of at most L/2 steps
+        from the source to one node. Two units leave the source, wait there if they like, and
+        arrive at the same node; integer flows decompose into such walks. This has half the steps
+        of a walk in time, and a walk and its reverse are the same.
+        """
         action = builder.columns(self.n_arms, upper=self._near.astype(np.float64), integer=True)
-        L, away = self.length, self.distance[self.source]
-        arcs = [(u, u) for u in range(self.n_arms)] + [
-            arc for u, v in self.edges for arc in ((u, v), (v, u))
-        ]
+        T, source = (self.length + 1) // 2, self.source
+        arcs = [(source, source), *(arc for u, v in self.edges for arc in ((u, v), (v, u)))]
         entering: dict[tuple[int, int], list[int]] = {}
         leaving: dict[tuple[int, int], list[int]] = {}
-        for t in range(L):
-            possible = [(u, v) for u, v in arcs if away[u] <= t and away[v] <= L - t - 1]
-            columns = builder.columns(len(possible), upper=1.0, integer=True)
+        here = {source}
+        for t in range(T):
+            possible = [(u, v) for u, v in arcs if u in here]
+            columns = builder.columns(len(possible), upper=2.0, integer=True)
             for (u, v), column in zip(possible, columns.tolist(), strict=True):
                 leaving.setdefault((u, t), []).append(column)
                 entering.setdefault((v, t + 1), []).append(column)
-        if L:
-            builder.row(leaving[self.source, 0], lower=1.0, upper=1.0)
+            here = {v for _, v in possible}
+        if T:
+            builder.row(leaving[source, 0], lower=2.0, upper=2.0)
+            if self.length % 2:  # one unit has a step less
+                builder.row(leaving[source, 0][1:], upper=1.0)
         for place in sorted(entering):
-            if place[1] < L:
+            if place[1] < T:
                 into, out = entering[place], leaving.get(place, [])
                 weights = [1.0] * len(into) + [-1.0] * len(out)
                 builder.row(into + out, weights, lower=0.0, upper=0.0)
+        meet = dict(
+            zip(
+                sorted(here),
+                builder.columns(len(here), upper=1.0, integer=True).tolist(),
+                strict=True,
+            )
+        )
+        builder.row(list(meet.values()), lower=1.0, upper=1.0)
+        for v, column in meet.items() if T else ():
+            into = entering[v, T]
+            builder.row([*into, column], [1.0] * len(into) + [-2.0], lower=0.0, upper=0.0)
         for j in range(self.n_arms):
-            if j != self.source and self._near[j]:
-                visits = [c for t in range(1, L + 1) for c in entering.get((j, t), [])]
+            if j != source and self._near[j]:
+                visits = [c for t in range(1, T) for c in entering.get((j, t), [])]
+                visits += [meet[j]] if j in meet else []
                 builder.row([action[j], *visits], [1.0] + [-1.0] * len(visits), upper=0.0)
         builder.row(action, upper=float(self.budget))
         return pulled(self.n_arms, action)
@@ -219,3 +242,11 @@ class Walks:
 
     def __repr__(self) -> str:
         return f"Walks({self.n_arms} nodes, {len(self.edges)} edges, {self.length} steps)"
+
+
+def _edge(i: int, edge: tuple[int, int]) -> tuple[int, int]:
+    """Return an edge as two whole numbers."""
+    ends = tuple(edge)
+    if len(ends) != 2:
+        raise InvalidModelError(f"edge {i} is {ends!r}; give two nodes")
+    return whole(ends[0], f"an end of edge {i}", 0), whole(ends[1], f"an end of edge {i}", 0)

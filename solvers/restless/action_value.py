@@ -19,7 +19,11 @@ only the actions
 
     base(s, a) + F >= best Q found so far                                                    (2)
 
-need the network.
+need the network. Where a program is needed, an affine function u >= f comes first: if
+
+    max over C of base(s, a) + u(a) <= (1 + gap) Q(s, a) at its maximiser a,               (3)
+
+that action is within the gap, and the network needs no program.
 
 Guarantee
 ---------
@@ -50,11 +54,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from mdplib.errors import InvalidModelError, SolverError
 from mdplib.optim.backends import Backend, solve_mip
-from mdplib.optim.mip import MipArrays, MipBuilder, MipStatus
-from mdplib.restless.action_set import Actions
+from mdplib.optim.builder import MipBuilder
+from mdplib.optim.mip import MipArrays, MipResult, MipStatus
+from mdplib.restless.action_set import ActionColumns, Actions
 from mdplib.restless.bandit import CoupledRestlessBandit
 from mdplib.restless.choice import Choice
-from solvers.restless.embedding import embed, output_bound, propagate
+from solvers.restless.embedding import embed, majorant, output_bound, propagate
 from solvers.restless.network import Layer, Network
 
 Floats = NDArray[np.float64]
@@ -114,8 +119,9 @@ class ActionValue:
     def with_network(self, network: Network) -> ActionValue:
         """Return the same with another network."""
         copy = replace(self, network=network)
-        if "_hot" in self.__dict__:
-            copy.__dict__["_hot"] = self._hot
+        for kept in ("_hot", "_described"):
+            if kept in self.__dict__:
+                copy.__dict__[kept] = self.__dict__[kept]
         return copy
 
     def encode(self, h: ArrayLike, s: Ints, a: NDArray) -> Floats:
@@ -227,31 +233,37 @@ class ActionValue:
         if self.listed is not None:
             return self._best_listed(h, s)
         layers, groups, most = self.restricted(h, s)
-        builder = MipBuilder()
-        columns = self.bandit.actions.describe(builder)
-        arms = np.arange(self.bandit.n_arms)
-        base = self.base[h, arms, s]
+        described, columns, builder = self._described
+        base = self.base[h, np.arange(self.bandit.n_arms), s]
         own = columns.action if self.inputs == "raw" else columns.level[:, 1:].ravel()
         exists = own >= 0
         layers[0] = (layers[0][0][:, exists], layers[0][1])
         bounds = propagate(layers, groups[exists], most)
-        at, weights, constant = embed(builder, own[exists], layers, bounds, tight=tight)
-        cost = np.zeros(builder.n_columns)
+        start, constant = self._separable(columns, base)
+        if tight:
+            weights, more = majorant(layers, bounds)
+            cost = start.copy()
+            np.subtract.at(cost, own[exists], weights)
+            quick = solve_mip(
+                described.with_cost(cost, -(constant + more)), backend,
+                gap=gap / 4, time_limit=time_limit,
+            )  # fmt: skip
+            if quick.x is None and quick.status is MipStatus.TIME_LIMIT:
+                return self._some(h, s, -quick.bound)
+            choice = self._chosen(h, s, quick, columns)
+            if choice.gap <= gap:  # (3)
+                return choice
+        program = builder.copy()
+        at, weights, more = embed(program, own[exists], layers, bounds, tight=tight)
+        cost = np.zeros(program.n_columns)
+        cost[: start.size] = start
         np.subtract.at(cost, at, weights)
-        start = np.where(columns.level[:, 0] < 0, base[:, 0], 0.0)
-        for n in range(self.bandit.actions.n_levels):
-            has = columns.level[:, n] >= 0
-            np.subtract.at(cost, columns.level[has, n], (base[:, n] - start)[has])
-        arrays = builder.arrays()
-        program = MipArrays(
-            cost, arrays.A, arrays.row_lower, arrays.row_upper, arrays.col_lower,
-            arrays.col_upper, arrays.integer, -(constant + float(start.sum())),
-        )  # fmt: skip
-        found = solve_mip(program, backend, gap=gap, time_limit=time_limit)
+        arrays = program.arrays().with_cost(cost, -(constant + more))
+        found = solve_mip(arrays, backend, gap=gap, time_limit=time_limit)
         if found.x is None and found.status is MipStatus.TIME_LIMIT:
             return self._some(h, s, -found.bound)
-        action = np.round(found.require()[columns.action]).astype(np.int8)
-        value = float(self(h, s[None], action[None])[0])
+        choice = self._chosen(h, s, found, columns)
+        value = choice.value
         if tight and found.status is MipStatus.OPTIMAL:
             off = abs(value + found.objective)
             if off > 1e-4 * max(1.0, abs(value)) and value < -found.objective - gap * abs(value):
@@ -259,6 +271,27 @@ class ActionValue:
                     f"the program says {-found.objective:.9g} and the forward pass {value:.9g}; "
                     "weights of this size exceed the solver's tolerances: scale the network down"
                 )
+        return choice
+
+    @cached_property
+    def _described(self) -> tuple[MipArrays, ActionColumns, MipBuilder]:
+        """Return the program of the action set without an objective, described once."""
+        builder = MipBuilder()
+        columns = self.bandit.actions.describe(builder)
+        return builder.arrays(), columns, builder
+
+    def _separable(self, columns: ActionColumns, base: Floats) -> tuple[Floats, float]:
+        """Return minus the separable part as costs of the set's columns, and what is constant."""
+        cost = np.zeros(self._described[2].n_columns)
+        start = np.where(columns.level[:, 0] < 0, base[:, 0], 0.0)
+        for n in range(self.bandit.actions.n_levels):
+            has = columns.level[:, n] >= 0
+            np.subtract.at(cost, columns.level[has, n], (base[:, n] - start)[has])
+        return cost, float(start.sum())
+
+    def _chosen(self, h: int, s: Ints, found: MipResult, columns: ActionColumns) -> Choice:
+        action = np.round(found.require()[columns.action]).astype(np.int8)
+        value = float(self(h, s[None], action[None])[0])
         return Choice(action, value, max(-found.bound, value), found.status)
 
     def _some(self, h: int, s: Ints, bound: float) -> Choice:

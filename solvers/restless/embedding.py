@@ -44,7 +44,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mdplib.optim.mip import MipBuilder
+from mdplib.optim.builder import MipBuilder
 from solvers.restless.network import Layer
 
 Floats = NDArray[np.float64]
@@ -167,6 +167,26 @@ def output_bound(layers: list[Layer], bounds: Bounds, groups: Ints, most: int) -
     )
 
 
+def majorant(layers: list[Layer], bounds: Bounds) -> tuple[Floats, float]:
+    """Return weights and a constant: an affine function of the columns above the network's output.
+
+    Parameters
+    ----------
+    layers : list of (W, b)
+        As in `propagate`.
+    bounds : Bounds
+        Its result.
+
+    Returns
+    -------
+    weights : (k,) float64
+    constant : float
+    """
+    depth = len(layers) - 1
+    M, c = _lines(layers, list(bounds.lower), list(bounds.upper), depth)
+    return M[0], float(c[0])
+
+
 def _substituted(
     layers: list[Layer],
     lower: list[Floats],
@@ -176,6 +196,14 @@ def _substituted(
     most: int,
 ) -> Floats:
     """Return upper bounds on layer `depth` by lines substituted back to the columns."""
+    M, c = _lines(layers, lower, upper, depth)
+    return box(c, M, groups, most)[1]
+
+
+def _lines(
+    layers: list[Layer], lower: list[Floats], upper: list[Floats], depth: int
+) -> tuple[Floats, Floats]:
+    """Return the lines above layer `depth`, as functions of the columns: weights, constants."""
     M, c = layers[depth][0], layers[depth][1].copy()
     for k in range(depth - 1, -1, -1):
         lo, up = lower[k], upper[k]
@@ -189,7 +217,7 @@ def _substituted(
         W, b = layers[k]
         c = c + M @ b
         M = M @ W
-    return box(c, M, groups, most)[1]
+    return M, c
 
 
 def embed(
@@ -233,13 +261,17 @@ def embed(
         switched = np.flatnonzero(active & ~linear)
         x = builder.columns(switched.size, upper=up[switched])
         y = builder.columns(switched.size, upper=1.0, integer=True)
-        for i, unit in enumerate(switched):
-            row = np.concatenate([[x[i]], at])
-            weights = np.concatenate([[1.0], -W[unit]])
-            builder.row(row, weights, lower=float(c[unit]))  # (3)
-            wide, more = np.append(row, y[i]), np.append(weights, -lo[unit])
-            builder.row(wide, more, upper=float(c[unit] - lo[unit]))  # (3)
-            builder.row([x[i], y[i]], [1.0, -up[unit]], upper=0.0)  # (3)
+        n, m, own = switched.size, at.size, W[switched]
+        pre = np.repeat(np.arange(n), m), np.tile(at, n)
+        rows, places = np.concatenate([np.arange(n), pre[0]]), np.concatenate([x, pre[1]])
+        weights = np.concatenate([np.ones(n), -own.ravel()])
+        builder.entries(n, rows, places, weights, lower=c[switched])  # (3)
+        rows, places = np.concatenate([rows, np.arange(n)]), np.concatenate([places, y])
+        weights = np.concatenate([weights, -lo[switched]])
+        builder.entries(n, rows, places, weights, upper=c[switched] - lo[switched])  # (3)
+        pairs, both = np.tile(np.arange(n), 2), np.concatenate([x, y])
+        weights = np.concatenate([np.ones(n), -up[switched]])
+        builder.entries(n, pairs, both, weights, upper=0.0)  # (3)
         through = next_W[:, linear] @ W[linear]
         c = next_c + next_W[:, linear] @ c[linear]
         W = np.concatenate([through, next_W[:, switched]], axis=1)

@@ -53,12 +53,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mdplib.errors import InvalidModelError
 from mdplib.optim.backends import Backend
+from mdplib.optim.builder import MipBuilder
 from mdplib.optim.lp import solve_relaxation
-from mdplib.optim.mip import MipBuilder
 from mdplib.restless.action_set import ActionColumns, Actions
 from mdplib.restless.bandit import CoupledRestlessBandit
-from mdplib.restless.choice import best_action
+from mdplib.restless.choice import best_action, template
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -92,6 +93,16 @@ class FluidBound:
     best: tuple[Actions, ...]
     seconds: float
 
+    def check(self, bandit: CoupledRestlessBandit) -> None:
+        """Raise InvalidModelError if this is a bound of a bandit of another shape."""
+        J, H, S, L = self.price.shape[0], *self.value.shape[1:], self.price.shape[2]
+        mine = (bandit.n_arms, bandit.horizon, bandit.arms.n_states, bandit.actions.n_levels)
+        if mine != (J, H - 1, S, L):
+            raise InvalidModelError(
+                f"the bound has (arms, steps, states, levels) {(J, H - 1, S, L)} and the bandit "
+                f"{mine}; compute the bound of this bandit"
+            )
+
     def scores(self, bandit: CoupledRestlessBandit, h: int) -> Floats:
         """Return what each level is worth before prices, (J, S, L): r + P V_{h+1}."""
         ahead = np.einsum(
@@ -119,7 +130,7 @@ def fluid_bound(
     bandit: CoupledRestlessBandit,
     *,
     backend: Backend = "highs",
-    gap: float = 1e-4,
+    gap: float = 1e-2,
     listed: Actions | None = None,
     time_limit: float | None = None,
 ) -> FluidBound:
@@ -131,7 +142,7 @@ def fluid_bound(
         The problem.
     backend, gap, time_limit
         Of the small programs over the action set, see `mdplib.optim.solve_mip`; the gap is paid
-        for in the bound.
+        for in the bound, which stays below `program` however wide it is.
     listed : (n, N) int8 array, optional
         All actions, if they have been enumerated: no programs are needed then.
 
@@ -207,27 +218,32 @@ def flow(bandit: CoupledRestlessBandit, builder: MipBuilder, levels) -> tuple[In
     P, r = bandit.arms.P[:, :L], bandit.arms.r[:, :L]
     cost = np.broadcast_to(-np.moveaxis(r, 1, 2)[:, None], (J, H, S, L))  # (1)
     mu = builder.columns(J * H * S * L, upper=1.0, cost=cost.ravel()).reshape(J, H, S, L)
-    mass = [(j, s) for j in range(J) for s in range(S)]
-    first = [bandit.initial[j, s] for j, s in mass]
-    builder.rows([mu[j, 0, s] for j, s in mass], lower=first, upper=first)  # (2)
-    for j in range(J):
-        inflow = np.moveaxis(P[j], 0, 1).reshape(S * L, S)  # (s, n) -> t
-        for h in range(H - 1):
-            before = mu[j, h].ravel()
-            for t in range(S):
-                used = inflow[:, t] != 0
-                row = np.concatenate([mu[j, h + 1, t], before[used]])
-                weights = np.concatenate([np.ones(L), -inflow[used, t]])
-                builder.row(row, weights, lower=0.0, upper=0.0)  # (3)
+    first = bandit.initial.ravel()
+    masses = np.repeat(np.arange(J * S), L)
+    builder.entries(J * S, masses, mu[:, 0], lower=first, upper=first)  # (2)
+    if H > 1:
+        ahead = np.arange(J * (H - 1) * S).reshape(J, H - 1, S)  # rows (j, h, t)
+        j, n, s, t = np.nonzero(P)
+        rows = [np.repeat(ahead.ravel(), L), ahead[j, :, t].ravel()]
+        entries = [mu[:, 1:].ravel(), mu[j, :-1, s, n].ravel()]
+        moves = [np.ones(entries[0].size), np.repeat(-P[j, n, s, t], H - 1)]
+        parts = [np.concatenate(x) for x in (rows, entries, moves)]
+        builder.entries(ahead.size, *parts, lower=0.0, upper=0.0)  # (3)
     links = np.full((J, H, L), -1, dtype=np.int64)
     for h in range(H):
-        for j, each in enumerate(levels(h)):
-            for n, (columns, weights) in enumerate(each, start=1):
-                row = np.concatenate([mu[j, h, :, n], columns])
-                links[j, h, n] = builder.n_rows
-                builder.row(
-                    row, np.concatenate([np.ones(S), -weights]), lower=0.0, upper=0.0
-                )  # (4)
+        felt = [(j, n, at, w) for j, row in enumerate(levels(h)) for n, (at, w) in enumerate(row, 1)]
+        if not felt:
+            continue
+        arm, level = np.array([f[0] for f in felt]), np.array([f[1] for f in felt])
+        count, sizes = len(felt), [len(f[2]) for f in felt]
+        places = np.concatenate(
+            [np.repeat(np.arange(count), S), np.repeat(np.arange(count), sizes)]
+        )
+        own = np.concatenate([mu[arm, h, :, level].ravel(), *(f[2] for f in felt)])
+        weights = np.concatenate([np.ones(count * S), *(-f[3] for f in felt)])
+        links[arm, h, level] = builder.entries(
+            count, places, own, weights, lower=0.0, upper=0.0
+        )  # (4)
     return links, mu
 
 
@@ -243,7 +259,7 @@ def price_bound(
     price: Floats,
     *,
     backend: Backend = "highs",
-    gap: float = 1e-4,
+    gap: float = 1e-2,
     listed: Actions | None = None,
 ) -> tuple[float, Floats, tuple[Actions, ...]]:
     """Return the bound (6) that any prices prove.
@@ -276,14 +292,16 @@ def price_bound(
         value[:, h] = np.where(allowed[:, :, None], worth, -np.inf).max(axis=1)  # (5)
     upper, best = float((bandit.initial * value[:, 0]).sum()), []
     known: dict[bytes, tuple[float, Actions]] = {}
+    described = template(bandit.actions) if listed is None else None
     for h in range(H):
         key = price[:, h].tobytes()
         if key not in known:
             weights = np.where(allowed, price[:, h], 0.0)
             how = "mip" if listed is None else "enumerate"
             choice = best_action(
-                bandit.actions, weights, how, listed=listed, backend=backend, gap=gap
-            )
+                bandit.actions, weights, how,
+                listed=listed, described=described, backend=backend, gap=gap,
+            )  # fmt: skip
             known[key] = (max(choice.bound, choice.value), choice.action)
         upper += known[key][0]  # (6)
         best.append(known[key][1])

@@ -46,6 +46,7 @@ from mdplib.errors import NotApplicableError
 from mdplib.optim.backends import Backend
 from mdplib.restless.action_set import Actions, TooManyActionsError
 from mdplib.restless.bandit import CoupledRestlessBandit
+from mdplib.restless.border import joint, whole
 from mdplib.restless.choice import best_action
 from mdplib.restless.simulation import JointPolicy
 from solvers.restless.fluid import FluidBound, fluid_bound
@@ -87,7 +88,7 @@ class SeparablePolicy:
 
     def __call__(self, h: int, s: Ints) -> Actions:
         """Return actions (n, N) for joint states (n, J) at step h."""
-        s = np.ascontiguousarray(s, dtype=np.int64)
+        s = np.ascontiguousarray(joint(s, self.bandit.n_arms, self.bandit.arms.n_states))
         distinct, back = np.unique(s, axis=0, return_inverse=True)
         when = 0 if self.stationary else h
         keys = [(when, row.tobytes()) for row in distinct]
@@ -125,7 +126,8 @@ class SeparablePolicy:
         return np.argmax(gain @ hot.T, axis=1)
 
 
-def _listed(bandit: CoupledRestlessBandit, limit: int) -> Actions | None:
+def list_actions(bandit: CoupledRestlessBandit, limit: int = LISTED) -> Actions | None:
+    """Return all actions, or None if there are more than the limit."""
     try:
         return bandit.actions.enumerate(limit)
     except TooManyActionsError:
@@ -154,7 +156,8 @@ def random_policy(bandit: CoupledRestlessBandit, rng: np.random.Generator) -> Jo
 def sampling_policy(
     bandit: CoupledRestlessBandit, rng: np.random.Generator, n: int = 100
 ) -> JointPolicy:
-    """Return the policy that draws n actions and takes the one of best one-step reward."""
+    """Return the policy that draws n >= 1 actions and takes the one of best one-step reward."""
+    whole(n, "n", 1)
 
     def act(h: int, s: Ints) -> Actions:
         drawn = np.array([bandit.actions.sample(rng) for _ in range(n)], dtype=np.int8)
@@ -195,7 +198,7 @@ def myopic_policy(
     1
     """
     weights = lambda h, s: bandit.level_rewards(s)  # (1)  # noqa: E731
-    listed = _listed(bandit, limit)
+    listed = list_actions(bandit, limit)
     return SeparablePolicy(bandit, weights, True, listed, backend, gap, time_limit)
 
 
@@ -215,13 +218,18 @@ def fluid_policy(
     bandit : CoupledRestlessBandit
         The problem.
     bound : FluidBound, optional
-        Where the values come from; computed if None.
+        Where the values come from, such as a `LagrangianBound`; computed if None.
     limit, backend, gap, time_limit
         As in `myopic_policy`.
 
     Returns
     -------
     SeparablePolicy
+
+    Raises
+    ------
+    InvalidModelError
+        If the bound is one of another bandit.
 
     Examples
     --------
@@ -235,10 +243,16 @@ def fluid_policy(
     >>> bool(priced > greedy)
     True
     """
-    listed = _listed(bandit, limit)
+    listed = list_actions(bandit, limit)
     found = fluid_bound(bandit, backend=backend, listed=listed) if bound is None else bound
+    found.check(bandit)
     arms = np.arange(bandit.n_arms)
-    weights = lambda h, s: found.scores(bandit, h)[arms, s]  # (2)  # noqa: E731
+
+    def weights(h: int, s: Ints) -> Floats:
+        if not 0 <= h < bandit.horizon:
+            raise NotApplicableError(f"step {h} is not one of 0..{bandit.horizon - 1}")
+        return found.scores(bandit, h)[arms, s]  # (2)
+
     return SeparablePolicy(bandit, weights, False, listed, backend, gap, time_limit)
 
 
@@ -275,4 +289,4 @@ def whittle_policy(
     weights[:, :, 1] = found.index
     arms = np.arange(bandit.n_arms)
     by_state = lambda h, s: weights[arms, s]  # (3)  # noqa: E731
-    return SeparablePolicy(bandit, by_state, True, _listed(bandit, limit), backend, gap)
+    return SeparablePolicy(bandit, by_state, True, list_actions(bandit, limit), backend, gap)

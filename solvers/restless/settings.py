@@ -56,8 +56,14 @@ class Settings:
         Of the programs; `tight` False uses one big-M of 1e5.
     listed : int
         Sets with at most so many actions are listed.
+    shortlist, pool : int
+        With a base and many actions, training maximises in each state over the `shortlist` actions
+        that the base rates highest, of a pool of this size; shortlist 0 maximises over all.
     validate_every, validation : int
         Episodes between validations, and how many episodes they play; 0 for none.
+    trial : int
+        Fresh episodes in which the best trained network meets the one before training; 0 to take
+        it untried.
     """
 
     hidden: tuple[int, ...] = (32, 32)
@@ -87,9 +93,32 @@ class Settings:
     gap: float = 0.02
     time_limit: float | None = 60.0
     tight: bool = True
-    listed: int = 60_000
+    listed: int = 200_000
+    shortlist: int = 64
+    pool: int = 4000
     validate_every: int = 10
     validation: int = 50
+    trial: int = 200
+
+    @classmethod
+    def quick(cls) -> Settings:
+        """Return a shorter training for many arms, where each decision is a program.
+
+        Examples
+        --------
+        >>> Settings.quick().episodes < Settings().episodes
+        True
+        """
+        return cls(
+            episodes=20,
+            rate=5e-4,
+            fade=0.93,
+            renew=50,
+            eps_steps=100.0,
+            validate_every=10,
+            validation=10,
+            trial=20,
+        )
 
     @classmethod
     def faithful(cls) -> Settings:
@@ -129,5 +158,7 @@ class Settings:
             time_limit=600.0,
             tight=False,
             listed=0,
+            shortlist=0,
+            trial=0,
             validate_every=0,
         )

@@ -1,16 +1,53 @@
-"""Supervised fitting of an action value to the one-step reward, before any learning."""
+"""Where learning begins: the values of the fluid program, or a fit to the one-step reward."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mdplib.optim.backends import Backend
 from mdplib.restless.action_set import Actions
+from mdplib.restless.bandit import CoupledRestlessBandit
 from solvers.restless.action_value import ActionValue
+from solvers.restless.fluid import fluid_bound
 from solvers.restless.network import Adam
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+
+
+def no_start(bandit: CoupledRestlessBandit) -> tuple[Floats, Floats]:
+    """Return a base and a guess of zeros, see `fluid_start`."""
+    H, J, S = bandit.horizon, bandit.n_arms, bandit.arms.n_states
+    return np.zeros((H, J, S, bandit.actions.n_levels)), np.zeros((H + 1, J, S))
+
+
+def fluid_start(
+    bandit: CoupledRestlessBandit, backend: Backend = "highs", listed: Actions | None = None
+) -> tuple[Floats, Floats]:
+    """Return what the fluid program says of action values and of values.
+
+    Parameters
+    ----------
+    bandit : CoupledRestlessBandit
+        The problem.
+    backend, listed
+        As in `solvers.restless.fluid.fluid_bound`.
+
+    Returns
+    -------
+    base : (H, J, S, L) float64
+        Summed over the arms at their levels: an estimate of the best that follows from a joint
+        state and an action. Never less than the optimum.
+    guess : (H+1, J, S) float64
+        Summed over the arms: the same for a joint state. ``base[h]`` is the one-step reward plus
+        the expectation of ``guess[h + 1]``.
+    """
+    H, J = bandit.horizon, bandit.n_arms
+    bound = fluid_bound(bandit, backend=backend, listed=listed)
+    ahead = np.array([bound.ahead(bandit, h) for h in range(-1, H)]) / J
+    base = np.stack([bound.scores(bandit, h) + ahead[h + 1] for h in range(H)])
+    return base, np.moveaxis(bound.value, 1, 0) + ahead[:, None, None]
 
 
 def diverse_samples(

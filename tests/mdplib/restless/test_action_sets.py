@@ -193,7 +193,7 @@ def test_too_many_actions_are_refused_before_memory_is_gone():
         (lambda: Schedule(ONES, ~ONES, 1), "no arm can ever be pulled"),
         (lambda: Schedule(ONES, ONES[:, :1], 1), "2 slots and workers 1"),
         (lambda: Interventions(ONES, 4), "budget 4 of 2"),
-        (lambda: Budget(0, 1), "at least one arm"),
+        (lambda: Budget(0, 1), "n_arms is 0; give at least 1"),
         (lambda: Budget(3, 1).contains([0, 2, 0]), "component 1 of the action is 2"),
         (lambda: Budget(3, 1).contains([0, 1]), "shape"),
         (lambda: best_action(Budget(2, 1), [[0, 1]]), "weights have shape"),

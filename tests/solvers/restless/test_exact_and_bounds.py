@@ -1,6 +1,7 @@
 """Exact joint values, Whittle indices, the fluid bound and policies on small bandits."""
 
 import itertools
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -85,8 +86,11 @@ def test_the_fixture_of_three_arms():
     assert initial_value(bandit, null) * per_step == pytest.approx(0.424760028, abs=5e-10)
     assert initial_value(bandit, myopic) * per_step == pytest.approx(3.991821934, abs=5e-10)
     bound = fluid_bound(bandit)
-    assert bound.program * per_step == pytest.approx(5.817011372, abs=5e-9)
     assert exact.initial <= bound.upper <= bound.program + 1e-9
+    assigned = fluid_bound(replace(bandit, actions=Capacity([3, 2, 2], [3, 2], "assignment")))
+    assert assigned.program * per_step == pytest.approx(5.817011372, abs=5e-9)
+    assert exact.initial <= assigned.upper <= assigned.program + 1e-9
+    assert bound.program < assigned.program - 1e-3, "patterns are the hull here"
     endless = joint_value_iteration(bandit, discounted=True, tol=1e-7)
     assert endless.value[0] == pytest.approx(641.7781110, abs=1e-6)
     assert endless.value[-1] == pytest.approx(659.5531824, abs=1e-6)

@@ -11,7 +11,7 @@ from mdplib.errors import InvalidModelError, SolverError
 from mdplib.optim.mip import MipStatus
 from mdplib.restless import Budget, Capacity, CoupledRestlessBandit, domains, simulate
 from mdplib.restless.arms import ladder
-from solvers.restless import training
+from solvers.restless import shortlist, training
 from solvers.restless.action_value import FEW, ActionValue, n_inputs
 from solvers.restless.fluid import fluid_bound
 from solvers.restless.joint import initial_value, joint_states, joint_value_iteration
@@ -20,7 +20,7 @@ from solvers.restless.policies import fluid_policy, myopic_policy
 from solvers.restless.replay import Replay
 from solvers.restless.settings import Settings
 from solvers.restless.training import LearnedPolicy, sequoia
-from solvers.restless.warm_start import diverse_samples
+from solvers.restless.warm_start import diverse_samples, fluid_start
 
 RHO = np.array([[0.2, 0.15, 0.1, 5.0], [0.1, 0.15, 0.2, 2.0], [0.1, 0.15, 0.2, 3.0]])
 UP = np.array([[0.10, 0.80], [0.05, 0.75], [0.15, 0.90]])
@@ -143,7 +143,8 @@ def test_a_moving_target_finds_the_optimum_and_a_frozen_one_only_two_steps(soft)
     bandit = free()
     how = Settings(
         hidden=(), myopic_epochs=4, episodes=50 if soft else 150, rate=0.03, fade=0.97,
-        renew=0 if soft else 60, soft=soft, alpha=0.0, next_states=4, eps_first=1.0, eps_last=1.0, **MENDED,
+        renew=0 if soft else 60, soft=soft, alpha=0.0, next_states=4, eps_first=1.0, eps_last=1.0,
+        **MENDED,
     )  # fmt: skip
     q = sequoia(bandit, np.random.default_rng(0), how).policy.q
     states, actions = joint_states(bandit), bandit.actions.enumerate()
@@ -315,11 +316,14 @@ def test_a_time_limit_gives_a_feasible_action_and_says_so():
 
 
 def test_training_with_programs_instead_of_lists_counts_what_was_cut():
-    bandit = three()
-    how = Settings(episodes=1, listed=0, hidden=(6,), validate_every=0, batch=4, next_states=1)
+    bandit = replace(domains.capacity(12, 3, np.random.default_rng(0)), horizon=3)
+    how = Settings(
+        episodes=1, listed=0, base="none", myopic_epochs=1, hidden=(4,), gap=1e-6, batch=2,
+        validate_every=0, next_states=1,
+    )  # fmt: skip
     whole = sequoia(bandit, np.random.default_rng(0), how)
     assert whole.cut == 0
-    assert simulate(bandit, whole.policy, 5, np.random.default_rng(0), check=True).shape == (5, 20)
+    assert simulate(bandit, whole.policy, 5, np.random.default_rng(0), check=True).shape == (5, 3)
     cut = sequoia(bandit, np.random.default_rng(0), replace(how, time_limit=1e-9))
     assert cut.cut > 0
 
@@ -334,6 +338,104 @@ def test_the_constants_of_the_published_code_run():
     assert q.listed is None
     assert len(trained.losses) == 20
     assert simulate(bandit, trained.policy, 2, np.random.default_rng(0), check=True).min() > 0
+
+
+def exact_targets(run: Any, h: int, s: np.ndarray, a: np.ndarray) -> float:
+    """The expectation of (1) over all joint next states, by brute force."""
+    b, states = run.bandit, joint_states(run.bandit)
+    law = np.ones(len(states))
+    for j, n in enumerate(b.actions.levels(a)):
+        law *= b.arms.P[j, n, s[j], states[:, j]]
+    rows = b.actions.enumerate()
+    best = [run.target(h + 1, np.tile(t, (len(rows), 1)), rows).max() for t in states]
+    return float(b.reward(s, a) + law @ np.array(best))
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_targets_have_the_right_mean_and_a_guess_takes_noise_away(late):
+    run = training._Training(three(), np.random.default_rng(0), Settings(), "highs", None)
+    net = Network.random(n_inputs(run.bandit, "gated"), (8,), np.random.default_rng(1))
+    net.parameters *= 0.3
+    run.target = run.q.with_network(net)
+    n, h = 20_000, 18 if late else 5
+    s, a = np.array([1, 2, 0]), np.array([1, 0, 1])
+    batch = np.full(n, h), np.tile(s, (n, 1)), np.tile(a, (n, 1))
+    guessed = run._targets(*batch)
+    run.guess = np.zeros_like(run.guess)
+    plain = run._targets(*batch)
+    for y in (guessed, plain):
+        assert abs(y.mean() - exact_targets(run, h, s, a)) < 4 * y.std() / np.sqrt(n)
+    if not late:
+        assert guessed.var() < 0.3 * plain.var()
+
+
+def test_the_guess_is_what_the_base_expects():
+    bandit = drawn(0)
+    base, guess = fluid_start(bandit)
+    exact = joint_value_iteration(bandit)
+    states = joint_states(bandit)
+    for h in (0, 7, 19):
+        ahead = np.einsum("jnst,jt->jsn", bandit.arms.P, guess[h + 1])
+        each = base[h] - ahead - np.moveaxis(bandit.arms.r, 1, 2)
+        assert np.abs(each).max() < 1e-9
+        assert (guess[h][np.arange(5), states].sum(axis=1) >= exact.value[h] - 1e-6).all()
+    assert not guess[20].any()
+
+
+def test_a_trained_network_is_taken_only_if_fresh_episodes_say_so(monkeypatch):
+    """Validation that praises whatever comes later does not get a worse network through."""
+    real, calls = training.simulate, []
+
+    def misleading(bandit, policy, n, rng):
+        calls.append(n)
+        return np.full((n, 1), len(calls)) if n == 2 else real(bandit, policy, n, rng)
+
+    monkeypatch.setattr(training, "simulate", misleading)
+    bad = Settings(episodes=3, validate_every=1, rate=0.5, validation=2)
+    refused = sequoia(three(), np.random.default_rng(0), bad)
+    assert calls == [2, 2, 2, 2, 200, 200]
+    assert refused.validation[-1][1] > refused.validation[0][1]
+    assert refused.gain is not None
+    assert refused.gain.low <= 0
+    assert not refused.improved
+    assert not refused.policy.q.network.layers[-1][0].any(), "the network before training"
+    untried = sequoia(three(), np.random.default_rng(0), replace(bad, trial=0))
+    assert untried.improved
+    assert untried.gain is None
+    assert untried.policy.q.network.layers[-1][0].any()
+
+
+@pytest.mark.parametrize("listed", [200_000, 0])
+def test_a_shortlist_gives_feasible_actions_that_are_hardly_worse(listed, monkeypatch):
+    monkeypatch.setattr(shortlist, "EPISODES", 3)
+    rng = np.random.default_rng(2)
+    bandit = domains.capacity(12, 3, rng)
+    rows = bandit.actions.enumerate()
+    how = Settings(listed=listed, pool=500, shortlist=32)
+    run = training._Training(bandit, np.random.default_rng(0), how, "highs", None)
+    assert run.short is not None
+    net = Network.random(n_inputs(bandit, "gated"), (16, 8), rng)
+    net.parameters *= 0.3
+    q = run.q.with_network(net)
+    h, s = rng.integers(0, 20, 30), rng.integers(0, 4, (30, 12))
+    actions, values = run.short.best(q, h, s)
+    assert values == pytest.approx(q(h, s, actions))
+    assert all(bandit.actions.contains(a) for a in actions)
+    full = q.with_network(net)
+    each = zip(h, s, strict=True)
+    best = np.array([full(k, np.tile(t, (len(rows), 1)), rows).max() for k, t in each])
+    assert (values <= best + 1e-9).all()
+    assert np.abs(best - values).mean() < 0.02 * np.abs(best).mean()
+    distinct = {a.tobytes() for a in run.short.pool}
+    assert len(distinct) == len(run.short.pool) <= max(500, len(rows))
+
+
+def test_short_lists_and_programs_are_maximised_in_full():
+    for how in (Settings(), Settings.faithful(), Settings(base="none", listed=0)):
+        bandit = three()
+        how = replace(how, myopic_epochs=0, seeded=0)
+        run = training._Training(bandit, np.random.default_rng(0), how, "highs", None)
+        assert run.short is None
 
 
 def test_the_first_replay_shows_what_single_arms_contribute():
