@@ -8,12 +8,14 @@ from bounds import (
     azar2013,
     bertsekas1991,
     blackwell1962,
+    brown2020,
     denardo1967,
     finite_greedy,
     finite_plugin,
     finite_propagation,
     finite_simulation,
     haddad2018,
+    hawkins2003,
     jin2021,
     kakade2002,
     kakade2003,
@@ -30,6 +32,7 @@ from bounds import (
     liu2024,
     macqueen1966,
     macqueen1967,
+    munos2007,
     mussi2023,
     mussi2023_bias,
     mussi2023_confidence,
@@ -50,7 +53,9 @@ from bounds import (
     tang2025_pessimism,
     tang2025_rates,
     tang2025_suboptimality,
+    waudbysmith2024,
     williams1993,
+    xu2025,
 )
 from bounds.theorem import Entry
 
@@ -164,6 +169,22 @@ CATALOGUE: dict[str, Entry] = {
     "li2024:best_number_monotone": li2024_scaling.MONOTONE,
     "li2024:bisimulation": li2024_bisimulation.BISIMULATION,
     "li2024:bisimulation_variation": li2024_bisimulation.VARIATION,
+    "hawkins2003:chain": hawkins2003.CHAIN,
+    "hawkins2003:chain_discounted": hawkins2003.DISCOUNTED,
+    "hawkins2003:prices": hawkins2003.PRICED,
+    "hawkins2003:monotone": hawkins2003.MONOTONE,
+    "hawkins2003:decoupled": hawkins2003.DECOUPLED,
+    "xu2025:contraction": xu2025.CONTRACTION,
+    "xu2025:order": xu2025.ORDER,
+    "xu2025:lookahead": xu2025.LOOKAHEAD,
+    "xu2025:slow_target": xu2025.SLOW_TARGET,
+    "xu2025:moving_target": xu2025.MOVING_TARGET,
+    "munos2007:propagation": munos2007.PROPAGATION,
+    "munos2007:fitted_gap": munos2007.FITTED_GAP,
+    "munos2007:fitted_finite": munos2007.FITTED_FINITE,
+    "munos2007:program_gap": munos2007.PROGRAM_GAP,
+    "brown2020:copies": brown2020.COPIES,
+    "waudbysmith2024:certified_gap": waudbysmith2024.CERTIFIED_GAP,
 }
 
 
@@ -181,6 +202,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     ),
     "dynlin": ("mussi2023",),
     "grouping": ("li2024",),
+    "sequoia": ("hawkins2003", "xu2025", "munos2007", "brown2020", "waudbysmith2024"),
 }
 """Papers, or single theorems, that belong together under one name."""
 

@@ -37,6 +37,12 @@ REFERENCES: dict[str, Reference] = {
         "Advances in Neural Information Processing Systems 24",
         2011,
     ),
+    "adelman2008": Reference(
+        "D. Adelman, A. J. Mersereau",
+        "Relaxations of weakly coupled stochastic dynamic programs",
+        "Operations Research 56, 712-727",
+        2008,
+    ),
     "agarwal2020": Reference(
         "A. Agarwal, S. Kakade, L. F. Yang",
         "Model-based reinforcement learning with a generative model is minimax optimal",
@@ -71,6 +77,12 @@ REFERENCES: dict[str, Reference] = {
         "Zeitschrift fur Wahrscheinlichkeitstheorie und verwandte Gebiete 47, 119-137",
         1979,
     ),
+    "brown2020": Reference(
+        "D. B. Brown, J. E. Smith",
+        "Index policies and performance bounds for dynamic selection problems",
+        "Management Science 66, 3029-3050",
+        2020,
+    ),
     "denardo1967": Reference(
         "E. V. Denardo",
         "Contraction mappings in the theory underlying dynamic programming",
@@ -82,6 +94,13 @@ REFERENCES: dict[str, Reference] = {
         "Interval iteration algorithm for MDPs and IMDPs",
         "Theoretical Computer Science 735, 111-131",
         2018,
+    ),
+    "hawkins2003": Reference(
+        "J. T. Hawkins",
+        "A Lagrangian decomposition approach to weakly coupled dynamic optimization problems "
+        "and its applications",
+        "PhD thesis, Massachusetts Institute of Technology",
+        2003,
     ),
     "hoeffding1963": Reference(
         "W. Hoeffding",
@@ -157,6 +176,12 @@ REFERENCES: dict[str, Reference] = {
         "Source code of this library",
         2026,
     ),
+    "munos2007": Reference(
+        "R. Munos",
+        "Performance bounds in Lp-norm for approximate value iteration",
+        "SIAM Journal on Control and Optimization 46, 541-561",
+        2007,
+    ),
     "mussi2023": Reference(
         "M. Mussi, A. M. Metelli, M. Restelli",
         "Dynamical linear bandits",
@@ -206,16 +231,34 @@ REFERENCES: dict[str, Reference] = {
         "Advances in Neural Information Processing Systems 21",
         2008,
     ),
+    "waudbysmith2024": Reference(
+        "I. Waudby-Smith, A. Ramdas",
+        "Estimating means of bounded random variables by betting",
+        "Journal of the Royal Statistical Society B 86, 1-27",
+        2024,
+    ),
     "weissman2003": Reference(
         "T. Weissman, E. Ordentlich, G. Seroussi, S. Verdu, M. J. Weinberger",
         "Inequalities for the L1 deviation of the empirical distribution",
         "Report HPL-2003-97, HP Labs",
         2003,
     ),
+    "whittle1988": Reference(
+        "P. Whittle",
+        "Restless bandits: activity allocation in a changing world",
+        "Journal of Applied Probability 25A, 287-298",
+        1988,
+    ),
     "williams1993": Reference(
         "R. J. Williams, L. C. Baird",
         "Tight performance bounds on greedy policies based on imperfect value functions",
         "Report NU-CCS-93-14, Northeastern University",
         1993,
+    ),
+    "xu2025": Reference(
+        "L. Xu, B. Wilder, E. B. Khalil, M. Tambe",
+        "Reinforcement learning with combinatorial actions for coupled restless bandits",
+        "International Conference on Learning Representations",
+        2025,
     ),
 }
