@@ -231,7 +231,9 @@ def flow(bandit: CoupledRestlessBandit, builder: MipBuilder, levels) -> tuple[In
         builder.entries(ahead.size, *parts, lower=0.0, upper=0.0)  # (3)
     links = np.full((J, H, L), -1, dtype=np.int64)
     for h in range(H):
-        felt = [(j, n, at, w) for j, row in enumerate(levels(h)) for n, (at, w) in enumerate(row, 1)]
+        felt = [
+            (j, n, at, w) for j, row in enumerate(levels(h)) for n, (at, w) in enumerate(row, 1)
+        ]
         if not felt:
             continue
         arm, level = np.array([f[0] for f in felt]), np.array([f[1] for f in felt])

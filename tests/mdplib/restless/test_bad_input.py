@@ -83,7 +83,7 @@ SETS = [
     (lambda: Schedule(ones((2, 3)), ones((2, 2)), 1), "3 slots and workers 2; give both"),
     (lambda: Schedule(ones(3), ones((2, 3)), 1), "arm_free has 1 dimensions"),  # pyright: ignore
     (lambda: Schedule(ones((0, 3)), ones((2, 3)), 1), r"arm_free has shape \(0, 3\)"),
-    (lambda: Schedule(ones((2, 1)), np.zeros((2, 1)), 1), "no arm finds 2 free units"),
+    (lambda: Schedule(ones((2, 1)), full((2, 1), 0), 1), "no arm finds 2 free units"),
     (lambda: Schedule(full((2, 2), nan), ones((2, 2)), 1), r"arm_free\[0, 0\] is nan \(4"),
     (lambda: Schedule(ones((2, 2)), 2 * ones((2, 2)), 1), r"worker_free\[0, 0\] is 2"),
     (lambda: Schedule(ones((2, 2)), ones((2, 2)), -1), "budget is -1"),
