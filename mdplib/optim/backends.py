@@ -19,6 +19,14 @@ Found = tuple[MipStatus, Floats | None, float]
 """Status, point, and lower bound without the offset."""
 
 
+def require_known(backend: str) -> None:
+    """Raise MdplibError unless a back end has this name."""
+    if backend not in BACKENDS:
+        near = get_close_matches(str(backend), BACKENDS, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise MdplibError(f"no back end {backend!r}; {hint}known: {', '.join(BACKENDS)}")
+
+
 def solve_mip(
     program: MipArrays,
     backend: Backend = "highs",
@@ -68,10 +76,7 @@ def solve_mip(
     >>> result.x.tolist(), result.objective, result.status.name
     ([1.0, 1.0, 0.0], -9.0, 'OPTIMAL')
     """
-    if backend not in BACKENDS:
-        near = get_close_matches(str(backend), BACKENDS, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        raise MdplibError(f"no back end {backend!r}; {hint}known: {', '.join(BACKENDS)}")
+    require_known(backend)
     if not gap >= 0 or (time_limit is not None and not time_limit > 0):
         raise MdplibError(f"gap {gap}, time_limit {time_limit}; give gap >= 0, time_limit > 0")
     started = time.perf_counter()

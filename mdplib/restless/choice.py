@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mdplib.errors import InvalidModelError, MdplibError, SolverError
-from mdplib.optim.backends import Backend, solve_mip
+from mdplib.optim.backends import Backend, require_known, solve_mip
 from mdplib.optim.builder import MipBuilder
 from mdplib.optim.mip import MipArrays, MipStatus
 from mdplib.restless.action_set import ActionColumns, Actions, ActionSet
 
-Method = Literal["mip", "enumerate"]
+Method = Literal["auto", "mip", "enumerate"]
 Floats = NDArray[np.float64]
 
 
@@ -103,6 +103,34 @@ def separable_program(
     return program, columns, float(base.sum())
 
 
+def maximised(actions: ActionSet, weights: ArrayLike) -> Actions | None:
+    """Return the best action by a rule of the set itself, None if it knows none.
+
+    Parameters
+    ----------
+    actions : ActionSet
+        Asked for ``maximise(gain)``, where it has such a method: the action of the largest sum of
+        gains (N,) of pulled arms, or None.
+    weights : (J, L) array
+        Worth of arm j at level n.
+
+    Examples
+    --------
+        >>> maximised(Budget(3, 1), [[0, 1], [0, 3], [0, 2]])
+    array([0, 1, 0], dtype=int8)
+    """
+    rule = getattr(actions, "maximise", None)
+    if rule is None:
+        return None
+    w = _finite(actions, weights)
+    return rule(w[:, 1] - w[:, 0])
+
+
+def has_rule(actions: ActionSet) -> bool:
+    """Tell whether the set finds its best action itself, so that nothing need be listed."""
+    return maximised(actions, np.zeros((actions.n_arms, actions.n_levels))) is not None
+
+
 def _finite(actions: ActionSet, weights: ArrayLike) -> Floats:
     """Return weights (J, L) after a check of shape and entries."""
     w = np.asarray(weights, dtype=np.float64)
@@ -126,7 +154,7 @@ def worth(actions: ActionSet, weights: ArrayLike, a: ArrayLike) -> Floats:
 def best_action(
     actions: ActionSet,
     weights: ArrayLike,
-    method: Method = "mip",
+    method: Method = "auto",
     *,
     listed: Actions | None = None,
     described: Template | None = None,
@@ -142,8 +170,9 @@ def best_action(
         The set.
     weights : (J, L) array
         Worth of arm j at level n.
-    method : {"mip", "enumerate"}
-        How it is found.
+    method : {"auto", "mip", "enumerate"}
+        How it is found: "auto" asks the set for a rule of its own (`Budget`, `Walks`), and solves a
+        program if it has none.
     listed : (n, N) int8 array, optional
         All actions, if they have been enumerated before.
     described : optional
@@ -177,8 +206,13 @@ def best_action(
         at = int(np.argmax(values))
         value = float(values[at])
         return Choice(rows[at], value, value, MipStatus.OPTIMAL)
-    if method != "mip":
+    if method not in ("auto", "mip"):
         raise MdplibError(f"no method {method!r}; one of {get_args(Method)}")
+    require_known(backend)
+    chosen = maximised(actions, weights) if method == "auto" else None
+    if chosen is not None:
+        value = float(worth(actions, weights, chosen))
+        return Choice(chosen, value, value, MipStatus.OPTIMAL)
     program, columns, _ = separable_program(actions, weights, described)
     found = solve_mip(program, backend, gap=gap, time_limit=time_limit)
     action = np.round(found.require()[columns.action]).astype(np.int8)

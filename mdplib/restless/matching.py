@@ -12,6 +12,10 @@ from mdplib.errors import InvalidModelError
 from mdplib.optim.builder import MipBuilder
 from mdplib.restless.action_set import LIMIT, ActionColumns, Actions, Ints, as_rows, binary, pulled
 from mdplib.restless.border import table, whole
+from mdplib.restless.counts import LIMIT as LIMIT_COUNTS
+from mdplib.restless.counts import best_by_kind
+
+SLOTS = 10
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -129,14 +133,49 @@ class Schedule:
         builder.row(action, upper=float(self.budget))
         return pulled(self.n_arms, action)
 
-    def enumerate(self, limit: int = LIMIT) -> Actions:
-        """Return all actions, by Hall's condition on every set of slots."""
+    @cached_property
+    def _kinds(self) -> tuple[Ints, Ints, Ints]:
+        """Return what Hall's condition says: slots of each kind of arm, of each arm, and room.
+
+        Arms with the same free slots are of one kind. For every set of slots, the arms that have
+        no other slots may not be more than its units can serve.
+        """
         slots = self.arm_free.shape[1]
         masks = (np.arange(1 << slots)[:, None] >> np.arange(slots)) & 1
-        room = masks @ self._free
-        arm_mask = self.arm_free @ (1 << np.arange(slots))
-        inside = (arm_mask[None, :] & ~np.arange(1 << slots)[:, None]) == 0
-        use = self.need * inside.T.astype(np.int64)  # (J, 2^T): units an arm takes inside a set
+        mine, kind = np.unique(self.arm_free @ (1 << np.arange(slots)), return_inverse=True)
+        inside = (mine[:, None] & ~np.arange(1 << slots)) == 0  # (K, 2^T)
+        return inside.astype(np.int64), kind, masks @ self._free // self.need
+
+    @cached_property
+    def _counts(self) -> Ints | None:
+        """Return the largest feasible numbers of arms of each kind, (m, K)."""
+        if self.arm_free.shape[1] > SLOTS:
+            return None
+        inside, kind, room = self._kinds
+        present = np.bincount(kind)
+        counts, used = np.zeros((1, 0), dtype=np.int64), np.zeros((1, room.size), dtype=np.int64)
+        for k, most in enumerate(np.minimum(present, self.budget).tolist()):
+            n = np.arange(most + 1)
+            more = (used[:, None] + n[:, None] * inside[k]).reshape(-1, room.size)
+            fits = (more <= room).all(axis=1) & (more[:, -1] <= self.budget)
+            both = np.column_stack([counts.repeat(n.size, axis=0), np.tile(n, len(counts))])
+            counts, used = both[fits], more[fits]
+            if len(counts) > LIMIT_COUNTS:
+                return None
+        extends = [
+            (counts[:, k] < present[k]) & (used + inside[k] <= room).all(axis=1)
+            for k in range(len(present))
+        ]
+        return counts[(used[:, -1] == self.budget) | ~np.any(extends, axis=0)]
+
+    def maximise(self, gain: NDArray[np.float64]) -> Actions | None:
+        """Return the action of the largest sum of gains (N,), None if programs must find it."""
+        return None if self._counts is None else best_by_kind(self._counts, self._kinds[1], gain)
+
+    def enumerate(self, limit: int = LIMIT) -> Actions:
+        """Return all actions, by Hall's condition on every set of slots."""
+        inside, kind, room = self._kinds
+        use = inside[kind]
         found: list[tuple[int, ...]] = []
 
         def grow(members: tuple[int, ...], used: Ints) -> None:
@@ -148,7 +187,7 @@ class Schedule:
                 if (more <= room).all():
                     grow((*members, j), more)
 
-        grow((), np.zeros(1 << slots, dtype=np.int64))
+        grow((), np.zeros(room.size, dtype=np.int64))
         return as_rows(found, self.n_arms, limit)
 
     def sample(self, rng: np.random.Generator) -> Actions:

@@ -15,6 +15,8 @@ from mdplib.errors import InvalidModelError
 from mdplib.optim.builder import MipBuilder
 from mdplib.restless.action_set import LIMIT, ActionColumns, Actions, Ints, as_rows, binary, pulled
 from mdplib.restless.border import numbers
+from mdplib.restless.counts import LIMIT as LIMIT_COUNTS
+from mdplib.restless.counts import best_by_kind
 
 _SMALL = 1e-9
 PATTERNS = 400
@@ -200,6 +202,31 @@ class Capacity:
                 loads = np.concatenate([cost[arm[worker == i]], -cost[arm[worker == k]]])
                 builder.row(columns, loads, lower=0.0)
         return pulled(self.n_arms, action)
+
+    @cached_property
+    def _loads(self) -> Ints | None:
+        """Return how many arms of each cost can be pulled at once, largest counts, (m, costs)."""
+        counts, group, workers = self._patterns
+        if not 0 < len(counts) <= PATTERNS:
+            return None
+        present = np.bincount(self._kind, minlength=len(self._sizes))
+        place = np.cumprod(np.concatenate([[1], present[:-1] + 1]))  # mixed radix
+        found = np.zeros((1, present.size), dtype=np.int64)
+        for g, n in enumerate(workers.astype(int).tolist()):
+            mine = counts[group == g].astype(np.int64)
+            for _ in range(n if len(mine) else 0):
+                more = np.minimum(found[:, None] + mine, present).reshape(-1, present.size)
+                _, first = np.unique(more @ place, return_index=True)
+                found = more[first]
+                if len(found) > LIMIT_COUNTS:
+                    return None
+        return found
+
+    def maximise(self, gain: NDArray[np.float64]) -> Actions | None:
+        """Return the action of the largest sum of gains (N,), None if programs must find it."""
+        if self._loads is None:
+            return None
+        return best_by_kind(self._loads, np.array(self._kind), gain)
 
     def enumerate(self, limit: int = LIMIT) -> Actions:
         """Return all actions; every subset of an action is one, so the search can prune."""

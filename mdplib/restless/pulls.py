@@ -7,11 +7,13 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from mdplib.optim.builder import MipBuilder
 from mdplib.restless.action_set import LIMIT, ActionColumns, Actions, Ints, as_rows, binary, pulled
 from mdplib.restless.border import whole
+
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,13 @@ class Budget:
         action = builder.columns(self.n_arms, upper=1.0, integer=True)
         builder.row(action, upper=float(self.budget))
         return pulled(self.n_arms, action)
+
+    def maximise(self, gain: Floats) -> Actions:
+        """Return the action of the largest sum of gains (N,): the best ones, if positive."""
+        best = np.argsort(-gain, kind="stable")[: self.budget]
+        a = np.zeros(self.n_arms, dtype=np.int8)
+        a[best[gain[best] > 0.0]] = 1
+        return a
 
     def enumerate(self, limit: int = LIMIT) -> Actions:
         """Return all actions, by their sorted members."""

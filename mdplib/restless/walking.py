@@ -14,6 +14,7 @@ from mdplib.errors import InvalidModelError
 from mdplib.optim.builder import MipBuilder
 from mdplib.restless.action_set import LIMIT, ActionColumns, Actions, Ints, as_rows, binary, pulled
 from mdplib.restless.border import whole
+from mdplib.restless.tours import HalfWalks, half_walks
 
 
 @dataclass(frozen=True, repr=False)
@@ -192,6 +193,21 @@ class Walks:
                 builder.row([action[j], *visits], [1.0] + [-1.0] * len(visits), upper=0.0)
         builder.row(action, upper=float(self.budget))
         return pulled(self.n_arms, action)
+
+    @cached_property
+    def _halves(self) -> HalfWalks | None:
+        return half_walks(self._neighbours, self.source, self.length, self._near)
+
+    def maximise(self, gain: NDArray[np.float64]) -> Actions | None:
+        """Return the action of the largest sum of gains (N,), None if programs must find it.
+
+        See `mdplib.restless.tours`.
+        """
+        if self._halves is None:
+            return None
+        a = np.zeros(self.n_arms, dtype=np.int8)
+        a[self._halves.best(gain, self.budget)] = 1
+        return a
 
     def enumerate(self, limit: int = LIMIT) -> Actions:
         """Return all actions: shortest tours through sets of nodes, one node added at a time."""

@@ -58,7 +58,7 @@ from mdplib.optim.builder import MipBuilder
 from mdplib.optim.mip import MipArrays, MipResult, MipStatus
 from mdplib.restless.action_set import ActionColumns, Actions
 from mdplib.restless.bandit import CoupledRestlessBandit
-from mdplib.restless.choice import Choice
+from mdplib.restless.choice import Choice, maximised, worth
 from solvers.restless.embedding import embed, majorant, output_bound, propagate
 from solvers.restless.network import Layer, Network
 
@@ -233,32 +233,24 @@ class ActionValue:
         if self.listed is not None:
             return self._best_listed(h, s)
         layers, groups, most = self.restricted(h, s)
-        described, columns, builder = self._described
+        _, columns, builder = self._described
         base = self.base[h, np.arange(self.bandit.n_arms), s]
         own = columns.action if self.inputs == "raw" else columns.level[:, 1:].ravel()
         exists = own >= 0
         layers[0] = (layers[0][0][:, exists], layers[0][1])
         bounds = propagate(layers, groups[exists], most)
-        start, constant = self._separable(columns, base)
+        start = self._separable(columns, base)
         if tight:
-            weights, more = majorant(layers, bounds)
-            cost = start.copy()
-            np.subtract.at(cost, own[exists], weights)
-            quick = solve_mip(
-                described.with_cost(cost, -(constant + more)), backend,
-                gap=gap / 4, time_limit=time_limit,
-            )  # fmt: skip
-            if quick.x is None and quick.status is MipStatus.TIME_LIMIT:
-                return self._some(h, s, -quick.bound)
-            choice = self._chosen(h, s, quick, columns)
-            if choice.gap <= gap:  # (3)
-                return choice
+            line = majorant(layers, bounds)
+            quick = self._above(h, s, own[exists], line, base, start, gap, time_limit, backend)
+            if quick.gap <= gap or quick.status is not MipStatus.OPTIMAL:  # (3)
+                return quick
         program = builder.copy()
         at, weights, more = embed(program, own[exists], layers, bounds, tight=tight)
         cost = np.zeros(program.n_columns)
-        cost[: start.size] = start
+        cost[: start[0].size] = start[0]
         np.subtract.at(cost, at, weights)
-        arrays = program.arrays().with_cost(cost, -(constant + more))
+        arrays = program.arrays().with_cost(cost, -(start[1] + more))
         found = solve_mip(arrays, backend, gap=gap, time_limit=time_limit)
         if found.x is None and found.status is MipStatus.TIME_LIMIT:
             return self._some(h, s, -found.bound)
@@ -272,6 +264,37 @@ class ActionValue:
                     "weights of this size exceed the solver's tolerances: scale the network down"
                 )
         return choice
+
+    def _above(
+        self,
+        h: int,
+        s: Ints,
+        own: Ints,
+        line: tuple[Floats, float],
+        base: Floats,
+        start: tuple[Floats, float],
+        gap: float,
+        time_limit: float | None,
+        backend: Backend,
+    ) -> Choice:
+        """Return the maximiser of base + u with its Q, and the maximum as its bound."""
+        actions, (weights, more) = self.bandit.actions, line
+        described, columns, _ = self._described
+        if hasattr(actions, "maximise"):  # components are arms, pulled or not
+            worths = base[:, :2].copy()
+            np.add.at(worths[:, 1], np.searchsorted(columns.action, own), weights)
+            chosen = maximised(actions, worths)
+            if chosen is not None:
+                value = float(self(h, s[None], chosen[None])[0])
+                bound = float(worth(actions, worths, chosen)) + more
+                return Choice(chosen, value, max(bound, value), MipStatus.OPTIMAL)
+        cost = start[0].copy()
+        np.subtract.at(cost, own, weights)
+        program = described.with_cost(cost, -(start[1] + more))
+        found = solve_mip(program, backend, gap=gap / 4, time_limit=time_limit)
+        if found.x is None and found.status is MipStatus.TIME_LIMIT:
+            return self._some(h, s, -found.bound)
+        return self._chosen(h, s, found, columns)
 
     @cached_property
     def _described(self) -> tuple[MipArrays, ActionColumns, MipBuilder]:

@@ -299,7 +299,7 @@ def price_bound(
         key = price[:, h].tobytes()
         if key not in known:
             weights = np.where(allowed, price[:, h], 0.0)
-            how = "mip" if listed is None else "enumerate"
+            how = "auto" if listed is None else "enumerate"
             choice = best_action(
                 bandit.actions, weights, how,
                 listed=listed, described=described, backend=backend, gap=gap,

@@ -233,7 +233,7 @@ def discounted_price_bound(
     paid = np.where(allowed, price, np.inf)
     reward = bandit.arms.r[:, :L] - paid[:, :, None]
     value = _values(bandit.arms.P[:, :L], reward, gamma)
-    how = "mip" if listed is None else "enumerate"
+    how = "auto" if listed is None else "enumerate"
     weights = np.where(allowed, price, 0.0)
     choice = best_action(bandit.actions, weights, how, listed=listed, backend=backend, gap=gap)
     earned = max(choice.bound, choice.value) / (1.0 - gamma)

@@ -47,7 +47,7 @@ from mdplib.optim.backends import Backend
 from mdplib.restless.action_set import Actions, TooManyActionsError
 from mdplib.restless.bandit import CoupledRestlessBandit
 from mdplib.restless.border import joint, whole
-from mdplib.restless.choice import best_action
+from mdplib.restless.choice import best_action, has_rule
 from mdplib.restless.simulation import JointPolicy
 from solvers.restless.fluid import FluidBound, fluid_bound
 from solvers.restless.whittle import whittle_indices
@@ -127,7 +127,9 @@ class SeparablePolicy:
 
 
 def list_actions(bandit: CoupledRestlessBandit, limit: int = LISTED) -> Actions | None:
-    """Return all actions, or None if there are more than the limit."""
+    """Return all actions, None if there are more than the limit or the set has its own rule."""
+    if has_rule(bandit.actions):
+        return None
     try:
         return bandit.actions.enumerate(limit)
     except TooManyActionsError:
@@ -182,7 +184,8 @@ def myopic_policy(
     bandit : CoupledRestlessBandit
         The problem.
     limit : int
-        Sets with at most so many actions are enumerated; others are left to a program.
+        Sets with at most so many actions are enumerated, unless they have a rule of their own;
+        others are left to a program.
     backend, gap, time_limit
         As in `mdplib.optim.solve_mip`.
 

@@ -222,7 +222,7 @@ def test_a_time_limit_before_any_point_is_an_error(monkeypatch):
     nothing = lambda program, gap, limit, start: (MipStatus.TIME_LIMIT, None, -np.inf)  # noqa: E731
     monkeypatch.setitem(BACKENDS, "highs", nothing)
     with pytest.raises(SolverError, match="time limit"):
-        best_action(Budget(2, 1), [[0, 1], [0, 1]])
+        best_action(Budget(2, 1), [[0, 1], [0, 1]], "mip")
 
 
 def test_a_pulp_model_is_an_action_set():

@@ -190,7 +190,7 @@ CALLS = [
     (lambda: best_action(BANDIT.actions, full((4, 2), nan)), r"weights\[0, 0\] is nan"),
     (lambda: best_action(BANDIT.actions, full((4, 2), nan), "enumerate"), "is nan; give fin"),
     (lambda: best_action(BANDIT.actions, ones((4, 2)), ANY), "no method"),
-    (lambda: best_action(BANDIT.actions, ones((4, 2)), backend=ANY), "known: highs, scipy"),
+    (lambda: best_action(BANDIT.actions, ones((4, 2)), "mip", backend=ANY), "known: highs, scipy"),
     (lambda: solver.fluid_bound(BANDIT, backend=ANY, listed=None), "known: highs"),
     (lambda: Budget(30, 10).enumerate(100), "more than 100 actions; raise the limit"),
     (lambda: simulate(BANDIT, always(0), 0, rng()), "episodes is 0; give at least 1"),
@@ -261,10 +261,11 @@ def test_programs(make, message):
 def test_a_solver_that_is_missing_names_its_extra(backend, module, monkeypatch):
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(MissingExtraError, match=module) as caught:
-        best_action(BANDIT.actions, ones((4, 2)), backend=backend)
+        best_action(BANDIT.actions, ones((4, 2)), "mip", backend=backend)
     assert caught.value.extra == backend
+    levels = domains.interventions(12, 6, 3, rng())
     with pytest.raises(MissingExtraError):
-        solver.myopic_policy(BANDIT, limit=0, backend=backend)(0, START)
+        solver.myopic_policy(levels, limit=0, backend=backend)(0, np.zeros((1, 12), dtype=int))
 
 
 def late(point: list[float] | None, bound: float):
@@ -275,19 +276,19 @@ def late(point: list[float] | None, bound: float):
 
 def test_a_time_limit_returns_the_incumbent_with_its_bound_and_status(monkeypatch):
     monkeypatch.setitem(BACKENDS, "highs", late([1.0, 0.0, 0.0], -9.0))
-    choice = best_action(Budget(3, 1), [[0, 2], [0, 5], [0, 1]], time_limit=1.0)
+    choice = best_action(Budget(3, 1), [[0, 2], [0, 5], [0, 1]], "mip", time_limit=1.0)
     assert choice.action.tolist() == [1, 0, 0]
     assert (choice.value, choice.bound, choice.status) == (2.0, 9.0, MipStatus.TIME_LIMIT)
     assert choice.gap == pytest.approx(3.5)
     monkeypatch.setitem(BACKENDS, "highs", late(None, -9.0))
     with pytest.raises(SolverError, match="time limit was reached"):
-        best_action(Budget(3, 1), [[0, 2], [0, 5], [0, 1]], time_limit=1.0)
+        best_action(Budget(3, 1), [[0, 2], [0, 5], [0, 1]], "mip", time_limit=1.0)
 
 
 def test_a_solver_that_returns_a_point_outside_the_program_is_caught(monkeypatch):
     monkeypatch.setitem(BACKENDS, "highs", late([1.0, 1.0, 1.0], -9.0))
     with pytest.raises(SolverError, match="breaks a row or bound by 2"):
-        best_action(Budget(3, 1), [[0, 2], [0, 5], [0, 1]])
+        best_action(Budget(3, 1), [[0, 2], [0, 5], [0, 1]], "mip")
 
 
 def test_a_late_fluid_program_still_proves_its_bound():

@@ -238,11 +238,11 @@ def test_the_whittle_policy_on_a_budget():
 
 
 def test_programs_and_enumeration_choose_equally_well():
-    bandit = domains.capacity(10, 3, np.random.default_rng(2))
+    bandit = domains.interventions(12, 6, 3, np.random.default_rng(2))
     listed, programmed = myopic_policy(bandit), myopic_policy(bandit, limit=1)
     assert listed.listed is not None
     assert programmed.listed is None
-    s = np.random.default_rng(3).integers(0, 4, (6, 10))
+    s = np.random.default_rng(3).integers(0, 4, (6, 12))
     assert bandit.reward(s, listed(0, s)) == pytest.approx(bandit.reward(s, programmed(0, s)))
 
 

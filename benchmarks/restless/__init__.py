@@ -1,0 +1,1 @@
+"""Speed of decisions, training and bounds of coupled restless bandits."""

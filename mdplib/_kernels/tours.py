@@ -1,0 +1,146 @@
+"""Sets of visited nodes, stored as the bits of words: antichains, and best pairs."""
+
+import numpy as np
+
+from mdplib._kernels.compile import kernel
+
+
+@kernel
+def maximal(masks, n_bits):
+    """Tell, for distinct sets in falling order of size, which are in no other one.
+
+    A set is compared with the kept ones that share the rarest of its elements.
+    """
+    keep = np.zeros(masks.size, dtype=np.bool_)
+    head = np.full(n_bits, -1, dtype=np.int64)  # chain of the kept sets that have an element
+    count = np.zeros(n_bits, dtype=np.int64)
+    after = np.empty((masks.size, n_bits), dtype=np.int32)
+    one = np.uint64(1)
+    for i in range(masks.size):
+        m = masks[i]
+        rare, least = 0, masks.size + 1
+        for b in range(n_bits):
+            if (m >> np.uint64(b)) & one and count[b] < least:
+                rare, least = b, count[b]
+        inside = False
+        k = head[rare]
+        while k >= 0:
+            if m & masks[k] == m:
+                inside = True
+                break
+            k = after[k, rare]
+        if inside:
+            continue
+        keep[i] = True
+        for b in range(n_bits):
+            if (m >> np.uint64(b)) & one:
+                after[i, b] = head[b]
+                head[b] = i
+                count[b] += 1
+    return keep
+
+
+@kernel
+def best_union(first, second, first_ptr, second_ptr, weight, source, budget):
+    """Return the union of a first and a second set of one node that is worth most.
+
+    Weights are not negative; at most `budget` of them count. Sets of node v are first[first_ptr[v]
+    : first_ptr[v + 1]]; every set has v and the source. With the excess (weight - price)+ no union
+    is worth more than budget * price and its excess, whatever the price.
+    """
+    n_bits, n = weight.size, first_ptr.size - 1
+    one = np.uint64(1)
+    order = np.argsort(-weight)
+    plain = _table(weight)
+    price, ceiling = 0.0, np.inf
+    for k in range(budget - 1, n_bits, max(1, budget // 4)):
+        bound = _ceiling(first, second, first_ptr, second_ptr, weight, source, budget, order[k])
+        if bound < ceiling:
+            ceiling, price = bound, weight[order[k]]
+    if _ceiling(first, second, first_ptr, second_ptr, weight, source, budget, -1) <= ceiling:
+        price = 0.0
+    excess = np.maximum(weight - price, 0.0)
+    table = _table(excess)
+    some = np.uint64(0)
+    for b in range(n_bits):
+        if weight[b] > 0.0:
+            some |= one << np.uint64(b)
+    top, best = 0.0, one << np.uint64(source)
+    for v in range(n):
+        a0, a1, b0, b1 = first_ptr[v], first_ptr[v + 1], second_ptr[v], second_ptr[v + 1]
+        if a0 == a1 or b0 == b1:
+            continue
+        left, right = _worths(first[a0:a1], table), _worths(second[b0:b1], table)
+        shared = excess[v] + (excess[source] if v != source else 0.0) - budget * price
+        if left.max() + right.max() - shared <= top:
+            continue
+        lefts, rights = np.argsort(-left), np.argsort(-right)
+        for i in lefts:
+            if left[i] + right[rights[0]] - shared <= top:
+                break
+            mine = first[a0 + i]
+            for j in rights:
+                if left[i] + right[j] - shared <= top:
+                    break
+                union = mine | second[b0 + j]
+                if _worth(union, table) + budget * price <= top:
+                    continue
+                size, x = 0, union & some
+                while x:
+                    x &= x - one
+                    size += 1
+                if size <= budget:
+                    value = _worth(union, plain)
+                else:
+                    value, size = 0.0, 0
+                    for b in order:
+                        if size == budget:
+                            break
+                        if (union >> np.uint64(b)) & one:
+                            value += weight[b]
+                            size += 1
+                if value > top:
+                    top, best = value, union
+    return best
+
+
+@kernel
+def _ceiling(first, second, first_ptr, second_ptr, weight, source, budget, at):
+    """Return the bound on all unions at the price weight[at], or none if at < 0."""
+    price = weight[at] if at >= 0 else 0.0
+    excess = np.maximum(weight - price, 0.0)
+    table, found = _table(excess), 0.0
+    for v in range(first_ptr.size - 1):
+        a0, a1, b0, b1 = first_ptr[v], first_ptr[v + 1], second_ptr[v], second_ptr[v + 1]
+        if a0 < a1 and b0 < b1:
+            shared = excess[v] + (excess[source] if v != source else 0.0)
+            pair = _worths(first[a0:a1], table).max() + _worths(second[b0:b1], table).max()
+            found = max(found, pair - shared)
+    return found + budget * price
+
+
+@kernel
+def _table(weight):
+    """Return what each value of each eight bits is worth, (bytes, 256)."""
+    table = np.zeros(((weight.size + 7) // 8, 256))
+    for b in range(weight.size):
+        for byte in range(256):
+            if byte >> (b & 7) & 1:
+                table[b >> 3, byte] += weight[b]
+    return table
+
+
+@kernel
+def _worths(masks, table):
+    out = np.empty(masks.size)
+    for i in range(masks.size):
+        out[i] = _worth(masks[i], table)
+    return out
+
+
+@kernel
+def _worth(mask, table):
+    total = 0.0
+    for k in range(table.shape[0]):
+        total += table[k, (mask >> np.uint64(8 * k)) & np.uint64(255)]
+    return total
