@@ -1,5 +1,5 @@
 # Every target makes what it needs; only python3 >= 3.11 and make are assumed. uv is used when present.
-.PHONY: setup test test-all test-floors coverage reproduce check notebooks docs bench bench-quick bench-robust bench-bandits scale clean
+.PHONY: setup test test-all test-floors coverage reproduce check notebooks docs bench bench-quick bench-robust bench-bandits bench-restless scale clean
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
@@ -78,6 +78,9 @@ bench-robust: $(READY)    ## robust offline methods against plain loops, and a m
 
 bench-bandits: $(READY)   ## bandit learners against plain rounds, and ten algorithms at scale
 	$(BIN)/python -m benchmarks.bandits
+
+bench-restless: $(READY)  ## decisions, training and bounds of coupled restless bandits
+	$(BIN)/python -m benchmarks.restless
 
 scale: $(READY)           ## 1e7 states built from a stream and solved, with peak memory
 	$(BIN)/python -m benchmarks.scale --out build/bench/scale.json

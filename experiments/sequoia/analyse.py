@@ -50,6 +50,9 @@ def analyse(finished: Sequence[Finished]) -> Analysis:
         measured |= {f"exact/{domain}/{who}": student(np.array(x)) for who, x in shares.items()}
         most = [max(x) for who, x in shares.items() if who != "upper"]
         measured[f"exact_most/{domain}"] = _exactly(max(most), len(most), "largest")
+        if "upper" in shares:
+            least = shares["upper"]
+            measured[f"exact_least/{domain}"] = _exactly(min(least), len(least), "smallest")
     return Analysis(tables, measured)
 
 

@@ -193,17 +193,15 @@ PLANS: dict[Scale, tuple[Plan, ...]] = {
     "smoke": (Plan(TINY, 2, 20, 1, (Learning(("default",), FOUR, 2, 2),)),),
     "default": (
         Plan(
-            _sizes(20, 5, get_args(Domain)), 5, 100, 4,
+            _sizes(20, 5, get_args(Domain)), 10, 100, 4,
             (
-                Learning(("default",), FOUR, 15, 5),
+                Learning(("default",), PULLED, 15, 5),
+                Learning(("default",), ("interventions",), 15, 10),
                 Learning(("published",), FOUR, 10, 1),
                 Learning(TRIED, ("interventions",), 15, 3),
             ),
         ),
-        Plan(
-            _sizes(40, 10, ("capacity", "schedule", "interventions")), 2, 10, 1,
-            (Learning(("default",), ("schedule", "interventions"), 1, 1),),
-        ),
+        Plan(_sizes(40, 10), 2, 10, 1, (Learning(("default",), FOUR, 1, 2),)),
     ),
     "paper": (
         Plan(

@@ -106,6 +106,11 @@ def _improvement(pairs: list[tuple[Floats, Floats]], average: Average) -> Floats
 
 
 def _interval(pairs: list[tuple[Floats, Floats]], reading: Reading) -> Interval:
+    """Return the improvement with an interval, infinite if some setting has a single instance."""
+    n, estimate = sum(len(m) for m, _ in pairs), float(_improvement(pairs, reading.average))
+    how = "bootstrap of instances within settings, percentile"
+    if min(len(m) for m, _ in pairs) < 2:
+        return Interval(-np.inf, estimate, np.inf, CONFIDENCE, how, n)
     rng = generator(reading.name)
     drawn = []
     for mine, other in pairs:
@@ -113,9 +118,5 @@ def _interval(pairs: list[tuple[Floats, Floats]], reading: Reading) -> Interval:
         drawn.append((mine[at], other[at]))
     tail = 0.5 * (1.0 - CONFIDENCE)
     low, high = np.quantile(_improvement(drawn, reading.average), [tail, 1.0 - tail])
-    n = sum(len(m) for m, _ in pairs)
-    estimate = float(_improvement(pairs, reading.average))
-    return Interval(
-        min(float(low), estimate), estimate, max(float(high), estimate), CONFIDENCE,
-        "bootstrap of instances within settings, percentile", n,
-    )  # fmt: skip
+    low, high = min(float(low), estimate), max(float(high), estimate)
+    return Interval(low, estimate, high, CONFIDENCE, how, n)
