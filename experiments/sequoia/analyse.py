@@ -24,7 +24,7 @@ from experiments.sequoia.scores import (
 from mdplib.restless.gap import GapMethod
 from mdplib.statistics import Interval
 
-LEARNERS = (ITERATIVE_DQN, "published", "published_programs", SEQUOIA)
+LEARNERS = (ITERATIVE_DQN, "iterative_published", "published", "published_programs", SEQUOIA)
 EVERYBODY = (*POLICIES, *LEARNERS)
 KINDS: dict[str, GapMethod] = {"gap": "betting", "nominal_gap": "student"}
 Measured = dict[str, Interval]

@@ -269,12 +269,13 @@ def times(tables: Mapping[str, Any]) -> Drawing | None:
     for row in (axes[0], axes[len(domains)]):
         handles, labels = row.get_legend_handles_labels()
         place = "outside upper center" if row is axes[0] else "outside lower center"
-        figure.legend(handles, labels, loc=place, ncols=len(labels), columnspacing=1.0)
+        figure.legend(handles, labels, loc=place, ncols=4, columnspacing=1.0)
     caption = (
         "Processor time against the number of arms, median over instances: a decision of each "
         "policy in simulation, where repeated states are remembered (top); bound and training, "
-        "whose episodes differ between sizes (bottom). Up to twenty arms actions are listed, "
-        "beyond they are found by programs. No intervals: readings of the clock of one machine."
+        "whose episodes differ between sizes (bottom). Up to twenty arms the learner compares "
+        "listed actions; all others ask the set's own rule, and a program where there is none. "
+        "No intervals: readings of the clock of one machine."
     )
     return Drawing("10-times", figure, {"caption": caption, "seconds": drawn})
 

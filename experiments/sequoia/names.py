@@ -18,6 +18,7 @@ LABELS = {
     "whittle": "Whittle indices",
     "fluid": "fluid prices",
     "iterative_dqn": "DQN, iterative",
+    "iterative_published": "DQN, published",
     "published": "SEQUOIA, published",
     "published_programs": "SEQUOIA, published, MIP",
     "sequoia": "SEQUOIA",

@@ -3,8 +3,9 @@
 How the published number was averaged is not known. A reading chooses
 
 - the rewards: raw, or with the reward of doing nothing taken off;
-- the rival: myopic; the best published baseline, in each setting or on each instance; the same with
-  the rules that know the fluid program or the Whittle indices among the baselines;
+- the rival: myopic; the best published baseline, in each setting or on each instance, the iterative
+  rule with the learner's own network among them; the same with the rules that know the fluid
+  program or the Whittle indices among the baselines;
 - the average: mean of the ratios, or ratio of the sums.
 """
 
@@ -15,11 +16,11 @@ from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
-from experiments.sequoia.scores import CONFIDENCE, Floats, Scores, Setting, generator
+from experiments.sequoia.scores import CONFIDENCE, Floats, Scores, Setting, generator, iterative
 from mdplib.statistics import Interval
 
 RESAMPLES = 2000
-PUBLISHED = ("random", "sampling", "myopic", "iterative", "iterative_dqn")
+PUBLISHED = ("random", "sampling", "myopic", "iterative")
 THEORY = ("whittle", "fluid")
 Rewards = Literal["raw", "null off"]
 Rival = Literal[
@@ -87,7 +88,7 @@ def _pair(each: Scores, at: list[int], learner: str, reading: Reading) -> tuple[
     mine = each.mean(learner, at) - idle
     if reading.rival == "myopic":
         return mine, each.mean("myopic", at) - idle
-    names = PUBLISHED + (THEORY if "fluid" in reading.rival else ())
+    names = (*PUBLISHED, iterative(learner)) + (THEORY if "fluid" in reading.rival else ())
     played = [each.mean(n, at) for n in names if set(at) <= set(each.rewards.get(n, {}))]
     rivals = np.array(played) - idle
     if "instance" in reading.rival:

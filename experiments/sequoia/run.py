@@ -120,7 +120,7 @@ def trained(cell: Trained, streams: Streams) -> Row:
     )
     seconds = time.process_time() - began
     row, clock = episodes(bandit, found.policy, cell.episodes, streams, check=True)
-    if cell.variant == "default":
+    if cell.variant in ("default", "published"):
         greedy = restless.iterative_policy(bandit, found.policy.q)
         row["iterative_dqn"] = episodes(bandit, greedy, cell.episodes, streams, check=True)[0][
             "rewards"

@@ -136,8 +136,8 @@ def _file(scores: Scores, cell: Bounded | Played | Trained, row: Row) -> None:
         scores.rewards.setdefault(name, {})[i] = np.array(row["rewards"])
     if isinstance(cell, Trained):
         scores.runs.setdefault(name, {})[i] = row
-        if name == SEQUOIA and row.get(ITERATIVE_DQN) is not None:
-            scores.rewards.setdefault(ITERATIVE_DQN, {})[i] = np.array(row[ITERATIVE_DQN])
+        if row.get(ITERATIVE_DQN) is not None:
+            scores.rewards.setdefault(iterative(name), {})[i] = np.array(row[ITERATIVE_DQN])
     seconds = {k.removeprefix(CLOCKED): v for k, v in row.items() if k.startswith(CLOCKED)}
     if seconds:
         scores.seconds.setdefault(name, {})[i] = seconds
@@ -146,6 +146,17 @@ def _file(scores: Scores, cell: Bounded | Played | Trained, row: Row) -> None:
 def named(variant: str) -> str:
     """Return the name under which a variant plays."""
     return SEQUOIA if variant == "default" else variant
+
+
+def iterative(learner: str) -> str:
+    """Return the name of the iterative rule with the network of a learner.
+
+    Examples
+    --------
+    >>> iterative("sequoia"), iterative("published")
+    ('iterative_dqn', 'iterative_published')
+    """
+    return ITERATIVE_DQN if learner == SEQUOIA else f"iterative_{learner}"
 
 
 def student(values: Floats, what: str = "over instances") -> Interval:
