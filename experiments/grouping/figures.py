@@ -68,6 +68,12 @@ def _legend(figure: Any, axes: list[Axes], columns: int) -> None:
     figure.legend(seen.values(), seen.keys(), loc="outside lower center", ncols=columns)
 
 
+def _budget(model: Model, budget: int) -> str:
+    """Return the legend entry of a budget; those of the downlink are others than the trees'."""
+    entry = f"N = {budget:,}".replace(",", " ")
+    return f"{entry}, {model}" if model == "downlink" else entry
+
+
 def shapes(tables: Mapping[Model, Losses]) -> Drawing:
     """Draw the loss against the number of groups for every budget, its floor, and its bound."""
     figure, axes = panels(2, len(tables), width=PAGE, height=2.3)
@@ -76,7 +82,7 @@ def shapes(tables: Mapping[Model, Losses]) -> Drawing:
         drawn = [
             band(
                 panel, table.groups, [table.mean[budget, m] for m in table.groups],
-                label=f"N = {budget:,}".replace(",", " "), number=i,
+                label=_budget(model, budget), number=i,
             )
             for i, budget in enumerate(table.budgets)
         ]  # fmt: skip
@@ -94,7 +100,7 @@ def shapes(tables: Mapping[Model, Losses]) -> Drawing:
         _numbered(panel, table.groups, "groups, m")
         panel.set_yscale("log")
         panel.set_ylabel("bound on the loss")
-    _legend(figure, axes[: len(tables)], 6)
+    _legend(figure, axes[: len(tables)], 4)
     runs = sorted({i.n for table in tables.values() for i in table.mean.values()})
     caption = (
         "Loss of the learner's policy against the number of groups, for several budgets of samples "
@@ -118,13 +124,14 @@ def crossings(tables: Mapping[Model, Losses]) -> Drawing:
     """Draw the loss against the budget for every number of groups."""
     figure, axes = panels(1, len(tables), width=PAGE, height=2.9)
     curves: dict[str, list[Curve]] = {}
+    every = sorted({m for table in tables.values() for m in table.groups})
     for panel, (model, table) in zip(axes, tables.items(), strict=True):
         curves[model] = [
             band(
                 panel, table.budgets, [table.mean[budget, m] for budget in table.budgets],
-                label=f"m = {m}", number=i,
+                label=f"m = {m}", number=every.index(m),
             )
-            for i, m in enumerate(table.groups)
+            for m in table.groups
         ]  # fmt: skip
         panel.set_xscale("log")
         panel.set_yscale("log")
