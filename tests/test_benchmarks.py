@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from benchmarks import scale
+from benchmarks.restless import __main__ as restless
 from benchmarks.tabular import __main__ as command
 from benchmarks.tabular import adapters, compare, figure, measure, table, worker
 from benchmarks.tabular.compare import Measurement, Settings
@@ -389,3 +390,11 @@ def test_scale_streams_a_garnet(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert numbers["model bytes"] == 4 * 2001 + 4 * 8001 + 12 * 40_000 + 12 * 8000
     assert json.loads((tmp_path / "scale.json").read_text()) == numbers
     assert "peak" in capsys.readouterr().out
+
+
+def test_coupled_bandits_are_timed(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    options = ["--quick", "--no-training", "--domains", "schedule", "--out", str(tmp_path)]
+    row = restless.main(options)["domains"]["schedule"]
+    assert row["embedding"]["tight_ms"] > 0
+    assert json.loads((tmp_path / "restless.json").read_text())["domains"]["schedule"] == row
+    assert "20 arms, best of" in capsys.readouterr().out

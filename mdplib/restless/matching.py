@@ -147,6 +147,12 @@ class Schedule:
         return inside.astype(np.int64), kind, masks @ self._free // self.need
 
     @cached_property
+    def _inside_of_arms(self) -> Ints:
+        """Return whether each arm has no slots but those of each set, (J, 2^T)."""
+        inside, kind, _ = self._kinds
+        return inside[kind]
+
+    @cached_property
     def _counts(self) -> Ints | None:
         """Return the largest feasible numbers of arms of each kind, (m, K)."""
         if self.arm_free.shape[1] > SLOTS:
@@ -174,8 +180,7 @@ class Schedule:
 
     def enumerate(self, limit: int = LIMIT) -> Actions:
         """Return all actions, by Hall's condition on every set of slots."""
-        inside, kind, room = self._kinds
-        use = inside[kind]
+        use, room = self._inside_of_arms, self._kinds[2]
         found: list[tuple[int, ...]] = []
 
         def grow(members: tuple[int, ...], used: Ints) -> None:
@@ -193,10 +198,19 @@ class Schedule:
     def sample(self, rng: np.random.Generator) -> Actions:
         """Draw arms in random order, each kept if the schedule still works out."""
         a = np.zeros(self.n_arms, dtype=np.int8)
+        if self.arm_free.shape[1] > SLOTS:
+            for j in rng.permutation(self.n_arms):
+                a[j] = 1
+                if not self.contains(a):
+                    a[j] = 0
+            return a
+        use, left = self._inside_of_arms, self._kinds[2].copy()
         for j in rng.permutation(self.n_arms):
-            a[j] = 1
-            if not self.contains(a):
-                a[j] = 0
+            if (use[j] <= left).all():
+                a[j] = 1
+                left -= use[j]
+                if a.sum() == self.budget:
+                    break
         return a
 
     def __repr__(self) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mdplib._kernels import tours as kernels
-from mdplib.restless import Budget, Capacity, Schedule, Walks, domains, packing, tours
+from mdplib.restless import Budget, Capacity, Schedule, Walks, domains, matching, packing, tours
 from mdplib.restless.choice import best_action, maximised, worth
 
 
@@ -93,6 +93,15 @@ def test_best_schedules_equal_all_actions(seed):
         assert best is not None
         assert actions.contains(best)
         assert gain @ best == pytest.approx((every @ gain).max(), abs=1e-12)
+
+
+def test_schedules_are_drawn_alike_by_hall_and_by_augmenting_paths(monkeypatch):
+    actions = domains.schedule(12, 4, np.random.default_rng(0)).actions
+    quick = [actions.sample(np.random.default_rng(seed)) for seed in range(30)]
+    monkeypatch.setattr(matching, "SLOTS", 0)
+    plain = [actions.sample(np.random.default_rng(seed)) for seed in range(30)]
+    np.testing.assert_array_equal(quick, plain)
+    assert all(actions.contains(a) for a in plain)
 
 
 @pytest.mark.parametrize("domain", ["capacity", "schedule"])
