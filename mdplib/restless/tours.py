@@ -116,28 +116,23 @@ def half_walks(
     start = number[source]
     sets: list[Words] = [np.empty(0, dtype=np.uint64) for _ in nodes]
     sets[start] = np.array([1 << start], dtype=np.uint64)
-    shorter = sets
-    for t in range((length + 1) // 2):
-        if t == length // 2:
-            shorter = sets
-        bits = [np.uint64(1) << np.uint64(v) for v in range(nodes.size)]
-        sets = [
-            _maximal(
-                np.concatenate([sets[v], *(sets[u] | bits[v] for u in adjacent[v])]), len(bits)
-            )
-            for v in range(nodes.size)
-        ]  # (1)
+    bits = [np.uint64(1) << np.uint64(v) for v in range(nodes.size)]
+    layers = [sets]
+    for _ in range((length + 1) // 2):
+        grown = [[sets[v], *(sets[u] | bits[v] for u in adjacent[v])] for v in range(nodes.size)]
+        sets = [_maximal(np.concatenate(each), nodes.size) for each in grown]  # (1)
+        layers.append(sets)
         if sum(map(len, sets)) > LIMIT:
             return None
-    if length % 2 == 0:
-        shorter = sets
-    return HalfWalks(nodes, start, *_packed(sets, shorter))
+    shorter = layers[length // 2]
+    return HalfWalks(
+        nodes, start, np.concatenate(sets), np.concatenate(shorter), _starts(sets), _starts(shorter)
+    )
 
 
-def _packed(sets: list[Words], shorter: list[Words]):
-    both = [np.concatenate(x) for x in (sets, shorter)]
-    ptr = [np.concatenate([[0], np.cumsum([len(s) for s in x])]) for x in (sets, shorter)]
-    return *both, *ptr
+def _starts(sets: list[Words]) -> NDArray[np.int64]:
+    """Return where the sets of each node begin when all are in one row."""
+    return np.cumsum([0, *map(len, sets)])
 
 
 def _maximal(sets: Words, n_bits: int) -> Words:

@@ -14,7 +14,8 @@ def graph(rng: np.random.Generator) -> Walks:
     """A random connected graph, and walks of an even or odd number of steps."""
     n = int(rng.integers(2, 9))
     tree = [(int(rng.integers(v)), v) for v in range(1, n)]
-    more = [tuple(int(x) for x in rng.integers(0, n, 2)) for _ in range(int(rng.integers(0, 4)))]
+    ends = rng.integers(0, n, (int(rng.integers(0, 4)), 2)).tolist()
+    more = [(u, v) for u, v in ends]
     source, budget = int(rng.integers(n)), int(rng.integers(1, n + 1))
     return Walks(n, [*tree, *more], source, budget, int(rng.integers(0, 9)))
 
