@@ -110,13 +110,18 @@ def pulled(n_arms: int, action: Ints) -> ActionColumns:
     return ActionColumns(action, level)
 
 
-def as_rows(chosen: list[Any], n: int, limit: int) -> Actions:
-    """Return sets of components as 0-1 rows, sorted; raise beyond the limit."""
-    if len(chosen) > limit:
+def require_few(n: float, limit: int) -> None:
+    """Raise TooManyActionsError if a set has n actions or more, and n is beyond the limit."""
+    if n > limit:
         raise TooManyActionsError(
             f"the set has more than {limit} actions; raise the limit, or solve programs instead "
             "of enumerating"
         )
+
+
+def as_rows(chosen: list[Any], n: int, limit: int) -> Actions:
+    """Return sets of components as 0-1 rows, sorted; raise beyond the limit."""
+    require_few(len(chosen), limit)
     rows = np.zeros((len(chosen), n), dtype=np.int8)
     for i, members in enumerate(sorted(tuple(sorted(m)) for m in chosen)):
         rows[i, list(members)] = 1

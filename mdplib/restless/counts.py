@@ -7,6 +7,8 @@ vectors are rated at once.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -47,3 +49,18 @@ def best_by_kind(counts: Ints, kind: Ints, gain: NDArray[np.float64]) -> NDArray
     for arms, n in zip(ranked, counts[int(np.argmax(value))].tolist(), strict=True):
         a[arms[:n]] = 1
     return a
+
+
+def fewest_actions(counts: Ints, kind: Ints) -> float:
+    """Return a lower bound on the number of actions: those below one vector of counts.
+
+    Examples
+    --------
+    >>> fewest_actions(np.array([[1, 1], [0, 2]]), np.array([0, 1, 1]))
+    6.0
+    """
+    below = np.ones(len(counts))
+    for k, present in enumerate(np.bincount(kind, minlength=counts.shape[1]).tolist()):
+        ways = np.cumsum([math.comb(present, n) for n in range(int(counts[:, k].max()) + 1)])
+        below *= ways.astype(np.float64)[counts[:, k]]
+    return float(below.max())

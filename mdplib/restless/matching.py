@@ -10,10 +10,19 @@ from numpy.typing import ArrayLike, NDArray
 
 from mdplib.errors import InvalidModelError
 from mdplib.optim.builder import MipBuilder
-from mdplib.restless.action_set import LIMIT, ActionColumns, Actions, Ints, as_rows, binary, pulled
+from mdplib.restless.action_set import (
+    LIMIT,
+    ActionColumns,
+    Actions,
+    Ints,
+    as_rows,
+    binary,
+    pulled,
+    require_few,
+)
 from mdplib.restless.border import table, whole
 from mdplib.restless.counts import LIMIT as LIMIT_COUNTS
-from mdplib.restless.counts import best_by_kind
+from mdplib.restless.counts import best_by_kind, fewest_actions
 
 SLOTS = 10
 
@@ -180,6 +189,8 @@ class Schedule:
 
     def enumerate(self, limit: int = LIMIT) -> Actions:
         """Return all actions, by Hall's condition on every set of slots."""
+        if self._counts is not None:
+            require_few(fewest_actions(self._counts, self._kinds[1]), limit)
         use, room = self._inside_of_arms, self._kinds[2]
         found: list[tuple[int, ...]] = []
 

@@ -13,10 +13,19 @@ from numpy.typing import ArrayLike, NDArray
 
 from mdplib.errors import InvalidModelError
 from mdplib.optim.builder import MipBuilder
-from mdplib.restless.action_set import LIMIT, ActionColumns, Actions, Ints, as_rows, binary, pulled
+from mdplib.restless.action_set import (
+    LIMIT,
+    ActionColumns,
+    Actions,
+    Ints,
+    as_rows,
+    binary,
+    pulled,
+    require_few,
+)
 from mdplib.restless.border import numbers
 from mdplib.restless.counts import LIMIT as LIMIT_COUNTS
-from mdplib.restless.counts import best_by_kind
+from mdplib.restless.counts import best_by_kind, fewest_actions
 
 _SMALL = 1e-9
 PATTERNS = 400
@@ -230,6 +239,8 @@ class Capacity:
 
     def enumerate(self, limit: int = LIMIT) -> Actions:
         """Return all actions; every subset of an action is one, so the search can prune."""
+        if self._loads is not None:
+            require_few(fewest_actions(self._loads, np.array(self._kind)), limit)
         found: list[tuple[int, ...]] = []
 
         def grow(members: tuple[int, ...], counts: tuple[int, ...]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,7 +13,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from mdplib.errors import InvalidModelError
 from mdplib.optim.builder import MipBuilder
-from mdplib.restless.action_set import LIMIT, ActionColumns, Actions, Ints, as_rows, binary, pulled
+from mdplib.restless.action_set import (
+    LIMIT,
+    ActionColumns,
+    Actions,
+    Ints,
+    as_rows,
+    binary,
+    pulled,
+    require_few,
+)
 from mdplib.restless.border import whole
 from mdplib.restless.tours import HalfWalks, half_walks
 
@@ -211,6 +221,9 @@ class Walks:
 
     def enumerate(self, limit: int = LIMIT) -> Actions:
         """Return all actions: shortest tours through sets of nodes, one node added at a time."""
+        if self._halves is not None:  # all choices of nodes on a walk with many of them
+            longest = self._halves.best(np.ones(self.n_arms), self.n_arms).size
+            require_few(sum(math.comb(longest, k) for k in range(self.budget + 1)), limit)
         near = np.flatnonzero(self._near).tolist()
         found: list[tuple[int, ...]] = []
 

@@ -7,6 +7,7 @@ import pytest
 
 from mdplib._kernels import tours as kernels
 from mdplib.restless import Budget, Capacity, Schedule, Walks, domains, matching, packing, tours
+from mdplib.restless.action_set import TooManyActionsError
 from mdplib.restless.choice import best_action, maximised, worth
 
 
@@ -114,6 +115,16 @@ def test_forty_arms_equal_programs(domain):
         exact, program = best_action(actions, weights), best_action(actions, weights, "mip")
         assert exact.value == pytest.approx(program.value, rel=1e-6)
         assert actions.contains(exact.action)
+
+
+@pytest.mark.parametrize("domain", ["capacity", "schedule", "walks"])
+def test_sets_that_are_too_large_say_so_before_they_are_listed(domain):
+    large = getattr(domains, domain)(40, 10, np.random.default_rng(0)).actions
+    with pytest.raises(TooManyActionsError, match="more than 200000 actions"):
+        large.enumerate(200_000)
+    small = getattr(domains, domain)(20, 5, np.random.default_rng(0)).actions
+    n = len(small.enumerate(100_000))
+    assert len(small.enumerate(n)) == n, "the lower bound is no larger than the number itself"
 
 
 def test_many_different_costs_are_left_to_programs(monkeypatch):
