@@ -217,11 +217,9 @@ class Schedule:
             return a
         use, left = self._inside_of_arms, self._kinds[2].copy()
         for j in rng.permutation(self.n_arms):
-            if (use[j] <= left).all():
+            if a.sum() < self.budget and (use[j] <= left).all():
                 a[j] = 1
                 left -= use[j]
-                if a.sum() == self.budget:
-                    break
         return a
 
     def __repr__(self) -> str:
