@@ -27,15 +27,19 @@ from mdplib.statistics import Interval
 LEARNERS = (ITERATIVE_DQN, "iterative_published", "published", "published_programs", SEQUOIA)
 EVERYBODY = (*POLICIES, *LEARNERS)
 KINDS: dict[str, GapMethod] = {"gap": "betting", "nominal_gap": "student"}
+VERSIONS = ("improvement", "improvement_preprint", "improvement_submission")  # one number each
 Measured = dict[str, Interval]
 
 
 def analyse(finished: Sequence[Finished]) -> Analysis:
     """Return the tables of the figures and the measured quantities of the claims."""
     scores = collect(finished)
-    tables: dict[str, Any] = {"scores": scores}
     measured: Measured = {}
     known = {setting: each for setting, each in scores.items() if setting.published}
+    scores = (
+        known or scores
+    )  # the small settings of the smoke scale, only where there are no others
+    tables: dict[str, Any] = {"scores": scores}
     for setting, each in known.items():
         measured |= _setting(setting, each)
     measured |= _best(known) | _seconds(known)
@@ -43,7 +47,8 @@ def analyse(finished: Sequence[Finished]) -> Analysis:
     for learner in (SEQUOIA, "published"):
         tables["improvements"][learner] = improvements(scores, learner)
         found = improvements(known, learner)
-        measured |= {f"improvement/{learner}/{r.name}": i for r, i in found.items()}
+        for version in VERSIONS:
+            measured |= {f"{version}/{learner}/{r.name}": i for r, i in found.items()}
     tables["ablations"] = {s: _ablations(each) for s, each in scores.items()}
     tables["small"] = _small(finished)
     for domain, shares in tables["small"].items():
@@ -67,6 +72,9 @@ def _setting(setting: Setting, each: Scores) -> Measured:
     for who in each.rewards:
         if who in EVERYBODY and each.instances(who):
             found[f"share/{place}/{who}"] = student(each.share(who))
+            found[f"under/{place}/{who}"] = found[
+                f"share/{place}/{who}"
+            ]  # than 1, for every policy
             for name, method in KINDS.items():
                 found[f"{name}/{place}/{who}"] = student(each.gaps(who, method))
             if each.instances(who, "null"):
@@ -164,7 +172,8 @@ def _ablations(each: Scores) -> dict[str, tuple[Interval, Interval]]:
 def _small(finished: Sequence[Finished]) -> dict[Domain, dict[str, list[float]]]:
     """Return shares of the exact optimum, doing nothing taken off, by domain and policy."""
     rows: dict[tuple[Domain, int], dict[str, Row]] = defaultdict(dict)
-    for cell, row in finished:
+    ordered = sorted(finished, key=lambda each: getattr(each.cell, "training", 0))
+    for cell, row in ordered:  # the longest training counts
         if isinstance(cell, Small):
             rows[cell.domain, cell.replicate][cell.learner] = row
     found: dict[Domain, dict[str, list[float]]] = {}

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from experiments.engine.cells import Scale
+from experiments.engine.cells import SCALES, Scale
 
 Domain = Literal["capacity", "schedule", "walks", "interventions", "budget"]
 FOUR: tuple[Domain, ...] = get_args(Domain)[:-1]  # "budget" is the control: no coupling but one
@@ -226,7 +226,15 @@ PUBLISHED_TRAINING = 100
 
 
 def cells(scale: Scale) -> Iterator[Cell]:
-    """Yield the cells of a scale."""
+    """Yield the cells of a scale, and then those of smaller scales."""
+    seen: set[Cell] = set()
+    for each in SCALES[SCALES.index(scale) :: -1]:
+        fresh = [cell for cell in _own(each) if cell not in seen]
+        seen.update(fresh)
+        yield from fresh
+
+
+def _own(scale: Scale) -> Iterator[Cell]:
     first, *others = PLANS[scale]
     yield from _others(first)
     yield from _learners(first)

@@ -58,7 +58,7 @@ def small(domain: Domain, rng: np.random.Generator) -> CoupledRestlessBandit:
     Examples
     --------
     >>> small("interventions", np.random.default_rng(0)).actions
-    Interventions(5 arms, 3 of 6 interventions)
+    Interventions(3 of 6 on 5 arms)
     """
     if domain == "walks":
         return replace(restless.budget(FIVE, TWO, rng), actions=Walks(FIVE, RING, 0, TWO))

@@ -115,13 +115,22 @@ class Scores:
 
 
 def collect(finished: Sequence[Finished]) -> dict[Setting, Scores]:
-    """Return the scores of all settings that have bounds, the smallest first."""
+    """Return the scores of all settings that have bounds, the smallest first.
+
+    Of runs that differ only in training or in episodes, the longest counts.
+    """
     found: dict[Setting, Scores] = defaultdict(Scores)
-    for cell, row in sorted(finished, key=lambda each: each.cell.replicate):
+    for cell, row in sorted(finished, key=_length):
         if isinstance(cell, Bounded | Played | Trained):
             _file(found[Setting(cell.domain, cell.n_arms, cell.budget)], cell, row)
     bounded = [item for item in found.items() if item[1].upper]
     return dict(sorted(bounded, key=lambda item: item[0].n_arms))
+
+
+def _length(each: Finished) -> tuple[int, int, int]:
+    """Return instance, training episodes and episodes of a cell."""
+    cell = each.cell
+    return cell.replicate, getattr(cell, "training", 0), getattr(cell, "episodes", 0)
 
 
 def _file(scores: Scores, cell: Bounded | Played | Trained, row: Row) -> None:
@@ -166,7 +175,7 @@ def student(values: Floats, what: str = "over instances") -> Interval:
 
     Examples
     --------
-    >>> student(np.array([1.0, 2.0, 3.0])).high > 3.0
+    >>> bool(student(np.array([1.0, 2.0, 3.0])).high > 3.0)
     True
     """
     mean, n = float(np.mean(values)), len(values)

@@ -129,6 +129,7 @@ class MipArrays:
 
     Examples
     --------
+    >>> from mdplib.optim import MipBuilder
     >>> builder = MipBuilder()
     >>> x = builder.columns(2, upper=1.0, cost=[-2.0, -3.0], integer=True)
     >>> builder.row(x, [1.0, 1.0], upper=1.0)

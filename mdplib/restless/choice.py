@@ -116,7 +116,8 @@ def maximised(actions: ActionSet, weights: ArrayLike) -> Actions | None:
 
     Examples
     --------
-        >>> maximised(Budget(3, 1), [[0, 1], [0, 3], [0, 2]])
+    >>> from mdplib.restless import Budget
+    >>> maximised(Budget(3, 1), [[0, 1], [0, 3], [0, 2]])
     array([0, 1, 0], dtype=int8)
     """
     rule = getattr(actions, "maximise", None)

@@ -162,7 +162,7 @@ def certified_gap(
     --------
     >>> rewards = np.random.default_rng(0).normal(90.0, 5.0, 50)
     >>> certified_gap(rewards, 100.0)
-    CertifiedGap(11.60 % of 100, betting, exact 95 %, 50 episodes)
+    CertifiedGap(15.27 % of 100, betting, exact 95 %, 50 episodes)
     >>> certified_gap(rewards, 100.0, method="student").exact
     False
     """
