@@ -221,3 +221,14 @@ def test_every_statement_of_the_catalogue_is_rendered():
 )
 def test_formulas(latex, html):
     assert formula_html(latex) == html
+
+
+def test_the_tenth_figure_follows_the_ninth(tmp_path):
+    from experiments.report import _figures
+
+    folder = tmp_path / "toy" / "figures"
+    folder.mkdir(parents=True)
+    for name in ("10-last", "2-second", "plain"):
+        (folder / f"{name}.json").write_text("{}")
+    text = _figures(tmp_path / "toy")
+    assert text.index("plain.pdf") < text.index("2-second.pdf") < text.index("10-last.pdf")
