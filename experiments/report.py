@@ -87,7 +87,7 @@ def _experiment(folder: Path, name: str, title: str) -> str:
     return "\n".join([*parts, "<h3>Provenance</h3>", _provenance(folder)])
 
 
-def _number(path: Path) -> tuple[int, str]:
+def _place(path: Path) -> tuple[int, str]:
     """Return the number with which the name of a figure begins, and the name."""
     first = path.stem.partition("-")[0]
     return (int(first) if first.isdigit() else 0), path.stem
@@ -95,7 +95,7 @@ def _number(path: Path) -> tuple[int, str]:
 
 def _figures(folder: Path) -> str:
     shown = []
-    for path in sorted((folder / "figures").glob("*.json"), key=_number):
+    for path in sorted((folder / "figures").glob("*.json"), key=_place):
         numbers, name = read_json(path) or {}, path.stem
         base = escape(f"{folder.name}/figures/{name}")
         wide = ' class="wide"' if numbers.get("width", 0) >= WIDE_FIGURE else ""

@@ -74,7 +74,7 @@ def normalised(scores: Found) -> Drawing:
     return _everybody(
         scores, "3-normalised",
         lambda each, who: each.normalised(who) if each.instances(who, "null") else np.empty(0),
-        "share above doing nothing", caption, _one,
+        "normalised share", caption, _one,
     )  # fmt: skip
 
 
