@@ -1,7 +1,6 @@
 """The command: one-line errors, exit codes, light start."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -308,14 +307,13 @@ def test_interrupt_says_how_to_go_on(tmp_path):
         "from experiments import catalogue, cli\n"
         "from tests.experiments import toy as t\n"
         "catalogue.EXPERIMENTS.clear(); catalogue.EXPERIMENTS['toy'] = 'A toy'\n"
-        "catalogue.load = lambda name: t.toy(t.slow)\n"
+        "catalogue.load = lambda name: t.toy(t.held)\n"
         "sys.exit(cli.main(['reproduce', 'toy', '--scale', 'paper', '--results', sys.argv[1]]))"
     )
     results = tmp_path / "results"
     child = subprocess.Popen(
         [sys.executable, "-c", code, str(results)],
         cwd=ROOT,
-        env=os.environ | {"TOY_LOG": str(tmp_path / "log")},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
