@@ -46,7 +46,8 @@ def best_union(first, second, first_ptr, second_ptr, weight, source, budget):
 
     Weights are not negative; at most `budget` of them count. Sets of node v are first[first_ptr[v]
     : first_ptr[v + 1]]; every set has v and the source. With the excess (weight - price)+ no union
-    is worth more than budget * price and its excess, whatever the price.
+    is worth more than budget * price and its excess, whatever the price. The search ends with a
+    union that is worth the largest weights of all, up to rounding.
     """
     n_bits, n = weight.size, first_ptr.size - 1
     one = np.uint64(1)
@@ -59,7 +60,9 @@ def best_union(first, second, first_ptr, second_ptr, weight, source, budget):
             ceiling, price = bound, weight[order[k]]
     if _ceiling(first, second, first_ptr, second_ptr, weight, source, budget, -1) <= ceiling:
         price = 0.0
+    price *= 1.0 - 1e-6  # sets with many of the nodes that are worth just this come first
     excess = np.maximum(weight - price, 0.0)
+    enough = weight[order[:budget]].sum() * (1.0 - 1e-14)
     table = _table(excess)
     some = np.uint64(0)
     for b in range(n_bits):
@@ -76,11 +79,11 @@ def best_union(first, second, first_ptr, second_ptr, weight, source, budget):
             continue
         lefts, rights = np.argsort(-left), np.argsort(-right)
         for i in lefts:
-            if left[i] + right[rights[0]] - shared <= top:
+            if left[i] + right[rights[0]] - shared <= top or top >= enough:
                 break
             mine = first[a0 + i]
             for j in rights:
-                if left[i] + right[j] - shared <= top:
+                if left[i] + right[j] - shared <= top or top >= enough:
                     break
                 union = mine | second[b0 + j]
                 if _worth(union, table) + budget * price <= top:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -78,6 +78,18 @@ class ActionSet(Protocol):
 
     def sample(self, rng: np.random.Generator) -> Actions:
         """Draw one action, (N,)."""
+        ...
+
+
+@runtime_checkable
+class Outlined(ActionSet, Protocol):
+    """An action set with a smaller program that holds for its actions and for others.
+
+    The set, and what its program describes without integrality, contain every smaller action.
+    """
+
+    def outline(self, builder: MipBuilder) -> ActionColumns:
+        """Add columns and rows that hold for all actions of the set."""
         ...
 
 

@@ -163,16 +163,16 @@ class Walks:
         arrive at the same node; integer flows decompose into such walks. This has half the steps
         of a walk in time, and a walk and its reverse are the same.
         """
-        action = builder.columns(self.n_arms, upper=self._near.astype(np.float64), integer=True)
-        T, source = (self.length + 1) // 2, self.source
+        columns = self.outline(builder)
+        action, T, source = columns.action, (self.length + 1) // 2, self.source
         arcs = [(source, source), *(arc for u, v in self.edges for arc in ((u, v), (v, u)))]
         entering: dict[tuple[int, int], list[int]] = {}
         leaving: dict[tuple[int, int], list[int]] = {}
         here = {source}
         for t in range(T):
             possible = [(u, v) for u, v in arcs if u in here]
-            columns = builder.columns(len(possible), upper=2.0, integer=True)
-            for (u, v), column in zip(possible, columns.tolist(), strict=True):
+            arcs_now = builder.columns(len(possible), upper=2.0, integer=True)
+            for (u, v), column in zip(possible, arcs_now.tolist(), strict=True):
                 leaving.setdefault((u, t), []).append(column)
                 entering.setdefault((v, t + 1), []).append(column)
             here = {v for _, v in possible}
@@ -201,6 +201,14 @@ class Walks:
                 visits = [c for t in range(1, T) for c in entering.get((j, t), [])]
                 visits += [meet[j]] if j in meet else []
                 builder.row([action[j], *visits], [1.0] + [-1.0] * len(visits), upper=0.0)
+        return columns
+
+    def outline(self, builder: MipBuilder) -> ActionColumns:
+        """Add columns and rows that hold for all walks, and for more: arms in reach, the budget.
+
+        See `mdplib.restless.action_set.Outlined`.
+        """
+        action = builder.columns(self.n_arms, upper=self._near.astype(np.float64), integer=True)
         builder.row(action, upper=float(self.budget))
         return pulled(self.n_arms, action)
 

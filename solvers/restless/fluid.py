@@ -15,8 +15,14 @@ level n:
     sum_n mu_{j,h+1}(t, n) = sum_{s,n} mu_{jh}(s, n) P_j(t | s, n),                          (3)
     sum_s mu_{jh}(s, n) = [level n of arm j] in the program of the action set at step h,     (4)
 
-that program without integrality. With prices lambda_{jhn} of (4), each arm is a small decision
-process of its own,
+that program without integrality. An action set may offer an outline, a much smaller program that
+holds for more than its actions. It takes the place of the program at all steps first, and keeps it
+where the solution a_h meets the relaxed program nevertheless,
+
+    max {sum_i b_i : b <= a_h, b in the relaxation} = sum_i a_hi,                            (7)
+
+so that the result is an optimum of the whole. With prices lambda_{jhn} of (4), each arm is a small
+decision process of its own,
 
     V_{jh}(s) = max_n [r_j(s, n) + P_j(n) V_{j,h+1} - lambda_{jhn}],                         (5)
 
@@ -34,7 +40,7 @@ outwards.
 
 Cost
 ----
-One linear program with H J S L columns, and H programs over C.
+One linear program with H J S L columns, with an outline at times two, and H programs over C.
 
 Deviations
 ----------
@@ -48,7 +54,7 @@ xu2025 for the problem; whittle1988 for the relaxation; adelman2008 for bounds b
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,13 +63,14 @@ from mdplib.errors import InvalidModelError
 from mdplib.optim.backends import Backend
 from mdplib.optim.builder import MipBuilder
 from mdplib.optim.lp import solve_relaxation
-from mdplib.restless.action_set import ActionColumns, Actions
+from mdplib.restless.action_set import ActionColumns, Actions, ActionSet, Outlined
 from mdplib.restless.bandit import CoupledRestlessBandit
 from mdplib.restless.choice import best_action, template
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 _ROUNDOFF = 2.0**-52
+_TOLERANCE = 1e-6  # of (7); only the value of the linear program depends on it
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -164,22 +171,54 @@ def fluid_bound(
     True
     """
     started = time.perf_counter()
-    builder = MipBuilder()
-    links, columns = _describe(bandit, builder)
-    found = solve_relaxation(builder.arrays(), time_limit=time_limit)
-    price = prices(bandit, links, columns, -found.dual)
+    stop = None if time_limit is None else started + time_limit
+    outlined = np.full(bandit.horizon, isinstance(bandit.actions, Outlined))
+    while True:
+        left = None if stop is None else max(0.0, stop - time.perf_counter())
+        builder = MipBuilder()
+        links, columns = _describe(bandit, builder, outlined)
+        found = solve_relaxation(builder.arrays(), time_limit=left)
+        wrong = _outside(bandit.actions, found.x, columns, outlined)
+        if not found.optimal or not wrong.any():
+            break
+        outlined &= ~wrong
+    price = np.where(links >= 0, -found.dual[np.maximum(links, 0)], 0.0)
     upper, value, best = price_bound(bandit, price, backend=backend, gap=gap, listed=listed)
     seconds = time.perf_counter() - started
     return FluidBound(upper, -found.objective, price, value, best, seconds)
 
 
 def _describe(
-    bandit: CoupledRestlessBandit, builder: MipBuilder
+    bandit: CoupledRestlessBandit, builder: MipBuilder, outlined: NDArray[np.bool_]
 ) -> tuple[Ints, list[ActionColumns]]:
     """Add the whole program; return the rows (4), (J, H, L), -1 where there is none."""
-    columns = [bandit.actions.describe(builder) for _ in range(bandit.horizon)]
+    actions = bandit.actions
+    columns = [
+        actions.outline(builder)
+        if outlined[h] and isinstance(actions, Outlined)
+        else actions.describe(builder)
+        for h in range(bandit.horizon)
+    ]
     links, _ = flow(bandit, builder, lambda h: _levels(columns[h]))
     return links, columns
+
+
+def _outside(
+    actions: ActionSet, x: Floats, columns: list[ActionColumns], outlined: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Return at which steps a solution that meets the outline violates (7), (H,)."""
+    wrong = np.zeros(outlined.size, dtype=bool)
+    if not outlined.any():
+        return wrong
+    arrays, inner = template(actions)
+    cost = np.zeros(arrays.c.size)
+    cost[inner.action] = -1.0
+    for h in np.flatnonzero(outlined):
+        upper = arrays.col_upper.copy()
+        upper[inner.action] = np.clip(x[columns[h].action], 0.0, upper[inner.action])
+        most = -solve_relaxation(replace(arrays, c=cost, col_upper=upper)).objective
+        wrong[h] = most < upper[inner.action].sum() - _TOLERANCE
+    return wrong
 
 
 def _levels(columns: ActionColumns) -> list[list[tuple[Ints, Floats]]]:
@@ -247,13 +286,6 @@ def flow(bandit: CoupledRestlessBandit, builder: MipBuilder, levels) -> tuple[In
             count, places, own, weights, lower=0.0, upper=0.0
         )  # (4)
     return links, mu
-
-
-def prices(
-    bandit: CoupledRestlessBandit, links: Ints, columns: list[ActionColumns], dual: Floats
-) -> Floats:
-    """Return the prices of the levels, (J, H, L), from the duals of the rows (4)."""
-    return np.where(links >= 0, dual[np.maximum(links, 0)], 0.0)
 
 
 def price_bound(
