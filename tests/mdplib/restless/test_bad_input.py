@@ -113,6 +113,7 @@ SETS = [
     (lambda: domains.capacity(3, 0, rng()), "give 1 <= budget <= n_arms"),
     (lambda: domains.walks(25, 5, rng()), "no graph of 25 stations; there are 20, 40"),
     (lambda: domains.interventions(5, 8, 4, rng()), "give more arms or fewer interventions"),
+    (lambda: domains.interventions(20, 10, 5, rng(), points=1), "points 1; give at least 2"),
     (lambda: domains.schedule(5, 2, rng(), slots=2), "a worker is free in three"),
 ]
 

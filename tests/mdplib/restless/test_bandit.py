@@ -5,7 +5,7 @@ import pytest
 
 from mdplib import restless
 from mdplib.errors import InvalidModelError
-from mdplib.restless import Arms, Budget, CoupledRestlessBandit, domains, simulate
+from mdplib.restless import Arms, Budget, CoupledRestlessBandit, Interventions, domains, simulate
 from mdplib.restless.arms import ladder
 from mdplib.restless.simulation import first_states, step
 
@@ -41,6 +41,24 @@ def test_interventions_follow_the_sigmoid():
     good = np.flatnonzero(up[:, -1] > 0.6)
     first, last = up[good, 1] - up[good, 0], up[good, 3] - up[good, 0]
     assert (last > 15 * first).all(), "one intervention alone does almost nothing"
+
+
+def test_a_line_of_points_in_place_of_the_sigmoid():
+    """Points at multiples of 3 hit every level; few or oblique ones do not, and many converge."""
+
+    def error(points: int) -> float:
+        fitted = domains.interventions(20, 10, 5, np.random.default_rng(0), points=points)
+        assert isinstance(fitted.actions, Interventions)
+        reached = np.arange(fitted.actions.n_levels) <= fitted.actions.degree[:, None]
+        away = np.abs(fitted.arms.P - exact.arms.P).max(axis=(2, 3))
+        assert (away[~reached] == 0).all()
+        assert away[reached[:, 0], 0] == pytest.approx(np.full(20, 0.01)), "0 in place of phi(0)"
+        return float(away[:, 1:].max())
+
+    exact = draw("interventions")
+    assert error(10) < 1e-15
+    assert error(2) > 0.2
+    assert error(100) < 1e-15 < error(101) < 2e-3 < error(8)
 
 
 def test_ladder_by_hand():
