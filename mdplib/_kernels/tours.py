@@ -1,4 +1,4 @@
-"""Sets of visited nodes, stored as the bits of words: antichains, and best pairs."""
+"""Sets of visited nodes, stored as the bits of words: antichains, best pairs, shortest tours."""
 
 import numpy as np
 
@@ -147,3 +147,56 @@ def _worth(mask, table):
     for k in range(table.shape[0]):
         total += table[k, (mask >> np.uint64(8 * k)) & np.uint64(255)]
     return total
+
+
+@kernel
+def tour_fits(inner, home, limit):
+    """Tell whether some closed walk of at most `limit` steps visits k nodes.
+
+    Parameters
+    ----------
+    inner : (k, k) int64
+        Distances between the nodes.
+    home : (k,) int64
+        Distances from where the walk begins and ends.
+    limit : int
+        Number of steps.
+    """
+    k = home.size
+    if k == 0:
+        return True
+    # Cut a walk before it has made more than half of its steps, at a node it came to: both parts,
+    # read from home, make at most half of them up to their last nodes.
+    half, everything = limit // 2, (1 << k) - 1
+    least = np.empty((1 << k, k), dtype=np.int64)  # to visit a set and end at a member
+    reached = np.zeros(1 << k, dtype=np.bool_)  # the sets whose row of `least` is in use
+    for i in range(k):
+        if home[i] <= half:
+            least[1 << i] = half + 1
+            least[1 << i, i] = home[i]
+            reached[1 << i] = True
+    for visited in range(1, everything):
+        if not reached[visited]:
+            continue
+        for i in range(k):
+            if least[visited, i] > half:
+                continue
+            for j in range(k):
+                if not visited >> j & 1:
+                    steps, larger = least[visited, i] + inner[i, j], visited | 1 << j
+                    if steps <= half:
+                        if not reached[larger]:
+                            least[larger] = half + 1
+                            reached[larger] = True
+                        least[larger, j] = min(least[larger, j], steps)
+    if reached[everything]:
+        return True  # and home again by the same steps, at worst
+    for visited in range(1, everything):
+        other = everything ^ visited
+        if reached[visited] and reached[other]:
+            for i in range(k):
+                for j in range(k):
+                    steps, others = least[visited, i], least[other, j]
+                    if max(steps, others) <= half and steps + inner[i, j] + others <= limit:
+                        return True
+    return False

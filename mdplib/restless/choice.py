@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import numpy as np
@@ -127,6 +128,31 @@ def maximised(actions: ActionSet, weights: ArrayLike) -> Actions | None:
     return rule(w[:, 1] - w[:, 0])
 
 
+def approximated(actions: ActionSet, weights: ArrayLike) -> Choice | None:
+    """Return a good action and a bound by a rule of the set, None if it knows none.
+
+    Parameters
+    ----------
+    actions : ActionSet
+        Asked for ``approximate(gain)``, where it has such a method: an action of a large sum of
+        gains (N,) of pulled arms, and an upper bound on the sum of every action.
+    weights : (J, L) array
+        Worth of arm j at level n.
+
+    Returns
+    -------
+    Choice or None
+        Its status is TIME_LIMIT, as for any action that was found and not proven best.
+    """
+    rule = getattr(actions, "approximate", None)
+    if rule is None:
+        return None
+    w = _finite(actions, weights)
+    action, bound = rule(w[:, 1] - w[:, 0])
+    value = float(worth(actions, w, action))
+    return Choice(action, value, max(value, float(w[:, 0].sum()) + bound), MipStatus.TIME_LIMIT)
+
+
 def has_rule(actions: ActionSet) -> bool:
     """Tell whether the set finds its best action itself, so that nothing need be listed."""
     return maximised(actions, np.zeros((actions.n_arms, actions.n_levels))) is not None
@@ -173,13 +199,14 @@ def best_action(
         Worth of arm j at level n.
     method : {"auto", "mip", "enumerate"}
         How it is found: "auto" asks the set for a rule of its own (`Budget`, `Walks`), and solves a
-        program if it has none.
+        program if it has none, or one that is not good enough for the gap.
     listed : (n, N) int8 array, optional
         All actions, if they have been enumerated before.
     described : optional
         ``template(actions)``, if it is at hand: saves describing the set again.
     backend, gap, time_limit
-        As in `mdplib.optim.solve_mip`.
+        As in `mdplib.optim.solve_mip`. No program is begun after the time limit if a rule of the
+        set has found an action.
 
     Returns
     -------
@@ -210,11 +237,26 @@ def best_action(
     if method not in ("auto", "mip"):
         raise MdplibError(f"no method {method!r}; one of {get_args(Method)}")
     require_known(backend)
+    began = time.perf_counter()
     chosen = maximised(actions, weights) if method == "auto" else None
     if chosen is not None:
         value = float(worth(actions, weights, chosen))
         return Choice(chosen, value, value, MipStatus.OPTIMAL)
+    tried = approximated(actions, weights) if method == "auto" else None
+    if tried is not None and tried.gap <= gap:
+        return replace(tried, status=MipStatus.OPTIMAL)
+    left = None if time_limit is None else time_limit - (time.perf_counter() - began)
+    if tried is not None and left is not None and left <= 0.0:
+        return tried
     program, columns, _ = separable_program(actions, weights, described)
-    found = solve_mip(program, backend, gap=gap, time_limit=time_limit)
+    found = solve_mip(program, backend, gap=gap, time_limit=left)
+    if tried is not None and found.x is None:
+        return tried
     action = np.round(found.require()[columns.action]).astype(np.int8)
-    return Choice(action, float(worth(actions, weights, action)), -found.bound, found.status)
+    value = float(worth(actions, weights, action))
+    choice = Choice(action, value, -found.bound, found.status)
+    if tried is None:
+        return choice
+    bound = min(choice.bound, tried.bound)
+    best = tried if tried.value > value else choice
+    return Choice(best.action, best.value, max(bound, best.value), found.status)

@@ -233,10 +233,11 @@ def interventions(
         rise = _logistic(slope[:, None] * v - shift[:, None]) - _logistic(-shift)[:, None]
         return 0.98 * scale[:, None] * rise + 0.01
 
-    v = WEIGHT * np.arange(actions.n_levels)
+    v = np.arange(actions.n_levels, dtype=np.float64) * WEIGHT
     up = phi(v)
     if points is not None:
-        at = np.linspace(0.0, WEIGHT * actions.degree, points, axis=1)  # (J, points)
+        share = np.arange(points, dtype=np.float64) / (points - 1)
+        at = WEIGHT * actions.degree[:, None] * share  # (J, points)
         line = phi(at)
         line[at == 0.0] = 0.0
         for j, degree in enumerate(actions.degree.tolist()):

@@ -11,6 +11,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mdplib._kernels import tours as kernels
 from mdplib.errors import InvalidModelError
 from mdplib.optim.builder import MipBuilder
 from mdplib.restless.action_set import (
@@ -23,8 +24,11 @@ from mdplib.restless.action_set import (
     pulled,
     require_few,
 )
+from mdplib.restless.beams import good_walk
 from mdplib.restless.border import whole
 from mdplib.restless.tours import HalfWalks, half_walks
+
+COMPARED = 20  # pulls up to which sets of visited arms are compared
 
 
 @dataclass(frozen=True, repr=False)
@@ -133,10 +137,16 @@ class Walks:
         return np.asarray(a, dtype=np.int64)
 
     def contains(self, a: ArrayLike) -> bool:
-        """Tell whether some walk visits the pulled arms, by search over (node, visited)."""
+        """Tell whether some walk visits the pulled arms.
+
+        By dynamic programming over the sets of arms visited; beyond 20 arms by search over (node,
+        visited), which can be long.
+        """
         chosen = np.flatnonzero(binary(a, self.n_arms)).tolist()
         if len(chosen) > self.budget:
             return False
+        if len(chosen) <= COMPARED:
+            return self._fits(chosen)
         bit = {node: 1 << i for i, node in enumerate(chosen)}
         full = (1 << len(chosen)) - 1
         start = (0, self.source, bit.get(self.source, 0))
@@ -221,17 +231,32 @@ class Walks:
 
         See `mdplib.restless.tours`.
         """
-        if self._halves is None:
-            return None
+        return None if self._halves is None else self._pulling(self._walk(gain, self.budget))
+
+    def approximate(self, gain: NDArray[np.float64]) -> tuple[Actions, float]:
+        """Return an action of a large sum of gains, and a bound on all: that of the outline.
+
+        See `mdplib.restless.beams`; the action is best where `maximise` knows a best one.
+        """
+        largest = np.sort(np.where(self._near, np.maximum(gain, 0.0), 0.0))[::-1]
+        a = self._pulling(self._walk(gain, self.budget))
+        return a, float(largest[: self.budget].sum())
+
+    def _walk(self, gain: NDArray[np.float64], budget: int) -> Ints:
+        """Return nodes on a walk, up to a budget of them, that are worth most or at least much."""
+        if self._halves is not None:
+            return self._halves.best(gain, budget)
+        return good_walk(self._neighbours, self.source, self.length, gain, budget)
+
+    def _pulling(self, nodes: Ints) -> Actions:
         a = np.zeros(self.n_arms, dtype=np.int8)
-        a[self._halves.best(gain, self.budget)] = 1
+        a[nodes] = 1
         return a
 
     def enumerate(self, limit: int = LIMIT) -> Actions:
         """Return all actions: shortest tours through sets of nodes, one node added at a time."""
-        if self._halves is not None:  # all choices of nodes on a walk with many of them
-            longest = self._halves.best(np.ones(self.n_arms), self.n_arms).size
-            require_few(sum(math.comb(longest, k) for k in range(self.budget + 1)), limit)
+        long = self._walk(np.ones(self.n_arms), self.n_arms).size  # all choices on it are actions
+        require_few(sum(math.comb(long, k) for k in range(self.budget + 1)), limit)
         near = np.flatnonzero(self._near).tolist()
         found: list[tuple[int, ...]] = []
 
@@ -240,29 +265,16 @@ class Walks:
             if len(found) > limit or len(members) == self.budget:
                 return
             for j in near:
-                if (not members or j > members[-1]) and self._tour((*members, j)) <= self.length:
+                if (not members or j > members[-1]) and self._fits([*members, j]):
                     grow((*members, j))
 
         grow(())
         return as_rows(found, self.n_arms, limit)
 
-    def _tour(self, members: tuple[int, ...]) -> int:
-        """Return the length of a shortest closed walk from the source through some nodes."""
-        d, k = self.distance, len(members)
-        inner = d[np.ix_(members, members)].tolist()
-        home = d[self.source, list(members)].tolist()
-        best: dict[tuple[int, int], int] = {(1 << i, i): home[i] for i in range(k)}
-        for mask in range(1, 1 << k):
-            for i in range(k):
-                length = best.get((mask, i))
-                if length is None:
-                    continue
-                for j in range(k):
-                    if not mask >> j & 1:
-                        key, longer = (mask | 1 << j, j), length + inner[i][j]
-                        if longer < best.get(key, longer + 1):
-                            best[key] = longer
-        return min(best[(1 << k) - 1, i] + home[i] for i in range(k))
+    def _fits(self, members: list[int]) -> bool:
+        """Tell whether a closed walk is long enough for all of some nodes."""
+        inner = self.distance[np.ix_(members, members)]
+        return bool(kernels.tour_fits(inner, self.distance[self.source, members], self.length))
 
     def sample(self, rng: np.random.Generator) -> Actions:
         """Draw a random closed walk and up to B of the nodes on it."""

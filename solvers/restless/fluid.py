@@ -149,7 +149,8 @@ def fluid_bound(
         The problem.
     backend, gap, time_limit
         Of the small programs over the action set, see `mdplib.optim.solve_mip`; the gap is paid
-        for in the bound, which stays below `program` however wide it is.
+        for in the bound, which stays below `program` however wide it is. A set that bounds its
+        best action itself, as large sets of walks do, is left to do so.
     listed : (n, N) int8 array, optional
         All actions, if they have been enumerated: no programs are needed then.
 
@@ -217,7 +218,7 @@ def _outside(
         upper = arrays.col_upper.copy()
         upper[inner.action] = np.clip(x[columns[h].action], 0.0, upper[inner.action])
         most = -solve_relaxation(replace(arrays, c=cost, col_upper=upper)).objective
-        wrong[h] = most < upper[inner.action].sum() - _TOLERANCE
+        wrong[h] = most < upper[inner.action].sum() - _TOLERANCE  # (7)
     return wrong
 
 
@@ -327,14 +328,15 @@ def price_bound(
     upper, best = float((bandit.initial * value[:, 0]).sum()), []
     known: dict[bytes, tuple[float, Actions]] = {}
     described = template(bandit.actions) if listed is None else None
+    limit = 0.0 if hasattr(bandit.actions, "approximate") else None
     for h in range(H):
         key = price[:, h].tobytes()
         if key not in known:
             weights = np.where(allowed, price[:, h], 0.0)
             how = "auto" if listed is None else "enumerate"
             choice = best_action(
-                bandit.actions, weights, how,
-                listed=listed, described=described, backend=backend, gap=gap,
+                bandit.actions, weights, how, listed=listed, described=described,
+                backend=backend, gap=gap, time_limit=limit,
             )  # fmt: skip
             known[key] = (max(choice.bound, choice.value), choice.action)
         upper += known[key][0]  # (6)

@@ -6,8 +6,20 @@ import numpy as np
 import pytest
 
 from mdplib._kernels import tours as kernels
-from mdplib.restless import Budget, Capacity, Schedule, Walks, domains, matching, packing, tours
+from mdplib.optim.mip import MipStatus
+from mdplib.restless import (
+    Budget,
+    Capacity,
+    Schedule,
+    Walks,
+    domains,
+    matching,
+    packing,
+    tours,
+    walking,
+)
 from mdplib.restless.action_set import TooManyActionsError
+from mdplib.restless.beams import good_walk
 from mdplib.restless.choice import best_action, maximised, worth
 
 
@@ -19,6 +31,13 @@ def graph(rng: np.random.Generator) -> Walks:
     more = [(u, v) for u, v in ends]
     source, budget = int(rng.integers(n)), int(rng.integers(1, n + 1))
     return Walks(n, [*tree, *more], source, budget, int(rng.integers(0, 9)))
+
+
+def stations(n: int, budget: int) -> Walks:
+    """Walks on the underground map."""
+    actions = domains.walks(n, budget, np.random.default_rng(0)).actions
+    assert isinstance(actions, Walks)
+    return actions
 
 
 def gains(rng: np.random.Generator, n: int) -> np.ndarray:
@@ -61,6 +80,77 @@ def test_best_walks_on_forty_stations_are_walks_and_beat_what_is_drawn():
         assert best is not None
         assert actions.contains(best)
         assert worth(actions, weights, best) >= worth(actions, weights, drawn).max()
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_good_walks_are_walks_and_next_to_the_best(seed):
+    rng = np.random.default_rng(seed)
+    actions = graph(rng)
+    every = actions.enumerate()
+    gain = gains(rng, actions.n_arms)
+    found = good_walk(actions._neighbours, actions.source, actions.length, gain, actions.budget)
+    a = np.zeros(actions.n_arms, dtype=np.int8)
+    a[found] = 1
+    assert actions.contains(a)
+    assert 0.6 * (every @ gain).max() <= gain @ a <= (every @ gain).max() + 1e-12
+
+
+def test_good_walks_on_forty_stations_lose_little():
+    actions = stations(40, 10)
+    rng, shares = np.random.default_rng(1), []
+    for _ in range(20):
+        gain = rng.normal(size=40)
+        best = actions.maximise(gain)
+        assert best is not None
+        good = good_walk(actions._neighbours, actions.source, actions.length, gain, 10)
+        shares.append(gain[good].sum() / (gain @ best))
+    assert max(shares) <= 1.0 + 1e-12
+    assert np.mean(shares) > 0.98
+
+
+def test_walks_among_a_hundred_stations_come_with_a_bound():
+    """Programs need more than a minute for a gap of 5 percent."""
+    actions = stations(100, 20)
+    assert actions.maximise(np.ones(100)) is None
+    rng = np.random.default_rng(1)
+    drawn = np.array([actions.sample(rng) for _ in range(100)])
+    weights = np.abs(rng.normal(size=(100, 2)))
+    choice = best_action(actions, weights, time_limit=0.0)
+    assert choice.status is MipStatus.TIME_LIMIT
+    assert actions.contains(choice.action)
+    assert worth(actions, weights, drawn).max() < choice.value < choice.bound < 1.25 * choice.value
+    with pytest.raises(TooManyActionsError):
+        actions.enumerate()
+    star = Walks(70, [(0, v) for v in range(1, 70)], 0, 3)
+    leaves = best_action(star, np.arange(140.0).reshape(70, 2) ** 2)
+    assert leaves.status is MipStatus.OPTIMAL
+    assert np.flatnonzero(leaves.action).tolist() == [67, 68, 69]
+
+
+def test_rules_without_proof_are_checked_by_programs(monkeypatch):
+    """A rule that finds little is improved upon within the gap, and so is its bound."""
+    monkeypatch.setattr(tours, "LIMIT", 3)
+    monkeypatch.setattr(walking, "good_walk", lambda *_: np.array([], dtype=np.int64))
+    actions = domains.walks(20, 5, np.random.default_rng(0)).actions
+    rng = np.random.default_rng(1)
+    for _ in range(3):
+        weights = np.abs(rng.normal(size=(20, 2)))
+        best = worth(actions, weights, actions.enumerate()).max()
+        program = best_action(actions, weights)
+        assert program.value == pytest.approx(best)
+        assert program.bound == pytest.approx(best, rel=1e-5)
+        tried = best_action(actions, weights, time_limit=0.0)
+        assert tried.value == weights[:, 0].sum() < best <= tried.bound + 1e-12
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_both_ways_to_look_for_a_walk_agree(seed, monkeypatch):
+    rng = np.random.default_rng(seed)
+    actions = graph(rng)
+    asked = (rng.random((30, actions.n_arms)) < 0.4).astype(np.int8)
+    by_sets = [actions.contains(a) for a in asked]
+    monkeypatch.setattr(walking, "COMPARED", 0)
+    assert [actions.contains(a) for a in asked] == by_sets
 
 
 @pytest.mark.parametrize("seed", range(40))
