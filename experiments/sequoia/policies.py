@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from experiments.sequoia.cells import Policy
 from experiments.sequoia.variants import LARGE, LISTED
 from mdplib.errors import NotApplicableError
-from mdplib.restless import CoupledRestlessBandit
+from mdplib.restless import CoupledRestlessBandit, Walks
 from mdplib.restless.simulation import JointPolicy
 from solvers import restless
 
@@ -33,6 +35,9 @@ def policy(
     rng : numpy.random.Generator
         Source of the random actions.
     """
+    how: dict[str, Any] = {"limit": listed_up_to(bandit), "gap": GAP}
+    if isinstance(bandit.actions, Walks):
+        how["time_limit"] = 0.0  # where no rule is exact a good walk is taken as it is
     try:
         if name == "null":
             return idle(bandit)
@@ -41,12 +46,12 @@ def policy(
         if name == "sampling":
             return restless.sampling_policy(bandit, rng)
         if name == "myopic":
-            return restless.myopic_policy(bandit, limit=listed_up_to(bandit), gap=GAP)
+            return restless.myopic_policy(bandit, **how)
         if name == "iterative":
             return restless.iterative_myopic_policy(bandit)
         if name == "whittle":
-            return restless.whittle_policy(bandit, limit=listed_up_to(bandit), gap=GAP)
-        return restless.fluid_policy(bandit, limit=listed_up_to(bandit), gap=GAP)
+            return restless.whittle_policy(bandit, **how)
+        return restless.fluid_policy(bandit, **how)
     except NotApplicableError:
         return None
 

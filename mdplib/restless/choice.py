@@ -111,7 +111,8 @@ def maximised(actions: ActionSet, weights: ArrayLike) -> Actions | None:
     ----------
     actions : ActionSet
         Asked for ``maximise(gain)``, where it has such a method: the action of the largest sum of
-        gains (N,) of pulled arms, or None.
+        gains (N,) of pulled arms, or None; or for ``maximise_levels(weights)`` if arms have more
+        than two levels.
     weights : (J, L) array
         Worth of arm j at level n.
 
@@ -121,6 +122,9 @@ def maximised(actions: ActionSet, weights: ArrayLike) -> Actions | None:
     >>> maximised(Budget(3, 1), [[0, 1], [0, 3], [0, 2]])
     array([0, 1, 0], dtype=int8)
     """
+    by_level = getattr(actions, "maximise_levels", None)
+    if by_level is not None:
+        return by_level(_finite(actions, weights))
     rule = getattr(actions, "maximise", None)
     if rule is None:
         return None

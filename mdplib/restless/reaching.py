@@ -15,6 +15,19 @@ from mdplib.optim.builder import MipBuilder
 from mdplib.restless.action_set import LIMIT, ActionColumns, Actions, Ints, as_rows, binary
 from mdplib.restless.border import table, whole
 
+LARGEST_BLOCK = 12
+
+
+@dataclass(frozen=True, eq=False)
+class _Block:
+    """Interventions that share arms, the arms, and all subsets by size with the arms' levels."""
+
+    taken: Ints
+    arms: Ints
+    subsets: Ints
+    level: Ints
+    ends: Ints  # where the subsets of each size end
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Interventions:
@@ -101,6 +114,56 @@ class Interventions:
             weights = np.concatenate([np.arange(degree + 1.0), -np.ones(reaching.size)])
             builder.row(np.concatenate([y, reaching]), weights, lower=0.0, upper=0.0)
         return ActionColumns(action, level)
+
+    @cached_property
+    def _blocks(self) -> list[_Block] | None:
+        """Return what can be done in each part that shares no arm with others; None if too much."""
+        from scipy.sparse import csr_array
+        from scipy.sparse.csgraph import connected_components
+
+        together = csr_array(self.reaches.T.astype(np.int64) @ self.reaches.astype(np.int64))
+        n, part = connected_components(together, directed=False)
+        blocks = []
+        for i in range(n):
+            taken = np.flatnonzero(part == i)
+            if taken.size > LARGEST_BLOCK:
+                return None
+            arms = np.flatnonzero(self.reaches[:, taken].any(axis=1))
+            subsets = (np.arange(1 << taken.size)[:, None] >> np.arange(taken.size)) & 1
+            level = subsets @ self.reaches[np.ix_(arms, taken)].T.astype(np.int64)
+            order = np.argsort(subsets.sum(axis=1), kind="stable")
+            ends = np.cumsum([math.comb(taken.size, k) for k in range(taken.size + 1)])
+            blocks.append(_Block(taken, arms, subsets[order], level[order], ends))
+        return blocks
+
+    def maximise_levels(self, weights: NDArray[np.float64]) -> Actions | None:
+        """Return the action of the largest sum of weights (J, L), None if programs must find it.
+
+        Interventions that share no arm, not even by others in between, are worth the sum of what
+        they are worth apart: of each such block all subsets are compared, and the numbers taken
+        from the blocks are chosen by dynamic programming.
+        """
+        if self._blocks is None:
+            return None
+        total = np.full(self.budget + 1, -np.inf)  # of the blocks so far, by interventions taken
+        total[0], choices = 0.0, []
+        for block in self._blocks:
+            worth = weights[block.arms, block.level].sum(axis=1)
+            starts = np.concatenate([[0], block.ends[:-1]])
+            first = [
+                int(a + np.argmax(worth[a:b])) for a, b in zip(starts, block.ends, strict=True)
+            ]
+            sums = np.full((len(first), self.budget + 1), -np.inf)
+            for k in range(min(len(first), self.budget + 1)):
+                sums[k, k:] = total[: self.budget + 1 - k] + worth[first[k]]
+            choices.append((block, first, sums.argmax(axis=0)))
+            total = sums.max(axis=0)
+        a, left = np.zeros(self.n_actions, dtype=np.int8), self.budget
+        for block, first, chosen in reversed(choices):
+            k = int(chosen[left])
+            a[block.taken] = block.subsets[first[k]]
+            left -= k
+        return a
 
     def enumerate(self, limit: int = LIMIT) -> Actions:
         """Return all actions."""

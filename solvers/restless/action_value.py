@@ -58,7 +58,7 @@ from mdplib.optim.builder import MipBuilder
 from mdplib.optim.mip import MipArrays, MipResult, MipStatus
 from mdplib.restless.action_set import ActionColumns, Actions
 from mdplib.restless.bandit import CoupledRestlessBandit
-from mdplib.restless.choice import Choice, maximised, worth
+from mdplib.restless.choice import Choice, approximated, maximised, worth
 from solvers.restless.embedding import embed, majorant, output_bound, propagate
 from solvers.restless.network import Layer, Network
 
@@ -280,14 +280,23 @@ class ActionValue:
         """Return the maximiser of base + u with its Q, and the maximum as its bound."""
         actions, (weights, more) = self.bandit.actions, line
         described, columns, _ = self._described
-        if hasattr(actions, "maximise"):  # components are arms, pulled or not
-            worths = base[:, :2].copy()
-            np.add.at(worths[:, 1], np.searchsorted(columns.action, own), weights)
-            chosen = maximised(actions, worths)
-            if chosen is not None:
-                value = float(self(h, s[None], chosen[None])[0])
-                bound = float(worth(actions, worths, chosen)) + more
-                return Choice(chosen, value, max(bound, value), MipStatus.OPTIMAL)
+        worths = base[:, : actions.n_levels].copy()
+        if self.inputs == "gated":
+            here = worths[:, 1:]
+            here[columns.level[:, 1:] >= 0] += weights
+        elif actions.n_levels == 2 and actions.n_actions == actions.n_arms:
+            worths[:, 1] += weights
+        else:
+            worths = None
+        chosen = None if worths is None else maximised(actions, worths)
+        if worths is not None and chosen is not None:
+            bound, status = float(worth(actions, worths, chosen)), MipStatus.OPTIMAL
+        elif worths is not None and (good := approximated(actions, worths)) is not None:
+            chosen, bound = good.action, good.bound  # with a time limit it is taken as it is
+            status = MipStatus.OPTIMAL if time_limit is None else good.status
+        if chosen is not None:
+            value = float(self(h, s[None], chosen[None])[0])
+            return Choice(chosen, value, max(bound + more, value), status)
         cost = start[0].copy()
         np.subtract.at(cost, own, weights)
         program = described.with_cost(cost, -(start[1] + more))

@@ -56,6 +56,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Weights = Callable[[int, Ints], Floats]
 LISTED = 60_000
+FEW = 1000  # actions that are compared faster, for many states at once, than a rule finds the best
 
 
 @dataclass
@@ -127,11 +128,9 @@ class SeparablePolicy:
 
 
 def list_actions(bandit: CoupledRestlessBandit, limit: int = LISTED) -> Actions | None:
-    """Return all actions, None if there are more than the limit or the set has its own rule."""
-    if has_rule(bandit.actions):
-        return None
+    """Return all actions, None if there are more than the limit, or than a few beside a rule."""
     try:
-        return bandit.actions.enumerate(limit)
+        return bandit.actions.enumerate(min(limit, FEW) if has_rule(bandit.actions) else limit)
     except TooManyActionsError:
         return None
 
@@ -265,6 +264,7 @@ def whittle_policy(
     limit: int = LISTED,
     backend: Backend = "highs",
     gap: float = 1e-6,
+    time_limit: float | None = None,
 ) -> SeparablePolicy:
     """Return the policy that maximises the sum of the Whittle indices of the pulled arms.
 
@@ -272,7 +272,7 @@ def whittle_policy(
     ----------
     bandit : CoupledRestlessBandit
         Arms that are pulled or not, all of them indexable.
-    limit, backend, gap
+    limit, backend, gap, time_limit
         As in `myopic_policy`.
 
     Returns
@@ -292,4 +292,5 @@ def whittle_policy(
     weights[:, :, 1] = found.index
     arms = np.arange(bandit.n_arms)
     by_state = lambda h, s: weights[arms, s]  # (3)  # noqa: E731
-    return SeparablePolicy(bandit, by_state, True, list_actions(bandit, limit), backend, gap)
+    listed = list_actions(bandit, limit)
+    return SeparablePolicy(bandit, by_state, True, listed, backend, gap, time_limit)

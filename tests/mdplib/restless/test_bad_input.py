@@ -19,6 +19,7 @@ from mdplib.restless import (
     Schedule,
     Walks,
     domains,
+    reaching,
     simulate,
 )
 from mdplib.restless.action_set import TooManyActionsError
@@ -264,6 +265,7 @@ def test_a_solver_that_is_missing_names_its_extra(backend, module, monkeypatch):
     with pytest.raises(MissingExtraError, match=module) as caught:
         best_action(BANDIT.actions, ones((4, 2)), "mip", backend=backend)
     assert caught.value.extra == backend
+    monkeypatch.setattr(reaching, "LARGEST_BLOCK", 0)  # nothing but a program finds the best
     levels = domains.interventions(12, 6, 3, rng())
     with pytest.raises(MissingExtraError):
         solver.myopic_policy(levels, limit=0, backend=backend)(0, np.zeros((1, 12), dtype=int))

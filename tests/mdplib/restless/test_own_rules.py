@@ -10,6 +10,7 @@ from mdplib.optim.mip import MipStatus
 from mdplib.restless import (
     Budget,
     Capacity,
+    Interventions,
     Schedule,
     Walks,
     domains,
@@ -168,6 +169,31 @@ def test_best_packings_equal_all_actions(seed):
         assert best is not None
         assert actions.contains(best)
         assert gain @ best == pytest.approx((every @ gain).max(), abs=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_best_interventions_equal_all_actions(seed):
+    """Sparse graphs have many blocks, dense ones have one; some interventions reach nobody."""
+    rng = np.random.default_rng(seed)
+    J, N = (int(x) for x in rng.integers([1, 1], [8, 9]))
+    actions = Interventions(rng.random((J, N)) < rng.random() / 2, int(rng.integers(0, N + 1)))
+    every = actions.enumerate()
+    for _ in range(5):
+        weights = rng.normal(size=(J, actions.n_levels + int(rng.integers(2))))
+        best = maximised(actions, weights)
+        assert best is not None
+        assert actions.contains(best)
+        value = worth(actions, weights, best)
+        assert value == pytest.approx(worth(actions, weights, every).max(), abs=1e-12)
+
+
+def test_interventions_that_all_share_arms_are_left_to_programs():
+    rng = np.random.default_rng(0)
+    ring = np.eye(14, dtype=bool) | np.eye(14, k=1, dtype=bool)
+    actions, weights = Interventions(ring, 4), rng.normal(size=(14, 3))
+    assert maximised(actions, weights) is None
+    value = worth(actions, weights, actions.enumerate()).max()
+    assert best_action(actions, weights).value == pytest.approx(value)
 
 
 @pytest.mark.parametrize("seed", range(40))
