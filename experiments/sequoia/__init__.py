@@ -9,7 +9,7 @@ from experiments.sequoia import analyse, cells, figures, run
 EXPERIMENT = Experiment(
     name="sequoia",
     title=EXPERIMENTS["sequoia"],
-    epoch=1,
+    epoch=2,
     seed=20261123,
     cells=cells.cells,
     run=run.run,

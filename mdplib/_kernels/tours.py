@@ -54,11 +54,19 @@ def best_union(first, second, first_ptr, second_ptr, weight, source, budget):
     order = np.argsort(-weight)
     plain = _table(weight)
     price, ceiling = 0.0, np.inf
-    for k in range(budget - 1, n_bits, max(1, budget // 4)):
-        bound = _ceiling(first, second, first_ptr, second_ptr, weight, source, budget, order[k])
+    low, high = budget - 1, n_bits  # the bound is convex in the price: bisection by its slope
+    while low < high:
+        k = (low + high) // 2
+        bound, slope = _ceiling(
+            first, second, first_ptr, second_ptr, weight, source, budget, weight[order[k]]
+        )
         if bound < ceiling:
             ceiling, price = bound, weight[order[k]]
-    if _ceiling(first, second, first_ptr, second_ptr, weight, source, budget, -1) <= ceiling:
+        if slope > 0:
+            low = k + 1
+        else:
+            high = k
+    if low == n_bits:
         price = 0.0
     price *= 1.0 - 1e-6  # sets with many of the nodes that are worth just this come first
     excess = np.maximum(weight - price, 0.0)
@@ -88,11 +96,7 @@ def best_union(first, second, first_ptr, second_ptr, weight, source, budget):
                 union = mine | second[b0 + j]
                 if _worth(union, table) + budget * price <= top:
                     continue
-                size, x = 0, union & some
-                while x:
-                    x &= x - one
-                    size += 1
-                if size <= budget:
+                if _size(union & some) <= budget:
                     value = _worth(union, plain)
                 else:
                     value, size = 0.0, 0
@@ -108,18 +112,36 @@ def best_union(first, second, first_ptr, second_ptr, weight, source, budget):
 
 
 @kernel
-def _ceiling(first, second, first_ptr, second_ptr, weight, source, budget, at):
-    """Return the bound on all unions at the price weight[at], or none if at < 0."""
-    price = weight[at] if at >= 0 else 0.0
+def _ceiling(first, second, first_ptr, second_ptr, weight, source, budget, price):
+    """Return the bound on all unions at a price, and its slope in the price."""
     excess = np.maximum(weight - price, 0.0)
-    table, found = _table(excess), 0.0
+    table, found, slope = _table(excess), -1.0, budget
+    some = np.uint64(0)
+    for b in range(weight.size):
+        if excess[b] > 0.0:
+            some |= np.uint64(1) << np.uint64(b)
     for v in range(first_ptr.size - 1):
         a0, a1, b0, b1 = first_ptr[v], first_ptr[v + 1], second_ptr[v], second_ptr[v + 1]
         if a0 < a1 and b0 < b1:
+            left, right = _worths(first[a0:a1], table), _worths(second[b0:b1], table)
+            i, j = left.argmax(), right.argmax()
             shared = excess[v] + (excess[source] if v != source else 0.0)
-            pair = _worths(first[a0:a1], table).max() + _worths(second[b0:b1], table).max()
-            found = max(found, pair - shared)
-    return found + budget * price
+            if left[i] + right[j] - shared > found:
+                found = left[i] + right[j] - shared
+                twice = (excess[v] > 0.0) + (v != source and excess[source] > 0.0)
+                counted = _size(first[a0 + i] & some) + _size(second[b0 + j] & some) - twice
+                slope = budget - counted
+    return found + budget * price, slope
+
+
+@kernel
+def _size(mask):
+    """Return how many elements a set has."""
+    size = 0
+    while mask:
+        mask &= mask - np.uint64(1)
+        size += 1
+    return size
 
 
 @kernel

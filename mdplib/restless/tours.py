@@ -24,7 +24,7 @@ Cost
 ----
 The sum over v of |H(v)|, squared at worst; on the underground map with 40 stations and 20 steps
 13,000 sets, found in 30 ms, and milliseconds per maximum. There is no walk library beyond `LIMIT`
-sets or 64 nodes within reach: programs are used then.
+sets or 64 nodes within reach: see `mdplib.restless.beams` for what is done then.
 """
 
 from __future__ import annotations

@@ -66,6 +66,7 @@ from mdplib.optim.backends import Backend
 from mdplib.optim.mip import MipStatus
 from mdplib.restless.action_set import Actions, TooManyActionsError
 from mdplib.restless.bandit import CoupledRestlessBandit
+from mdplib.restless.choice import has_rule
 from mdplib.restless.simulation import first_states, simulate, step
 from mdplib.statistics import Interval, paired_difference
 from solvers.restless.action_value import FEW, ActionValue, n_inputs
@@ -226,7 +227,8 @@ class _Training:
         if settings.base not in ("fluid", "none"):
             raise InvalidModelError(f"base {settings.base!r}; 'fluid' or 'none' expected")
         fluid = settings.base == "fluid"
-        base, self.guess = fluid_start(bandit, backend, listed) if fluid else no_start(bandit)
+        known = None if has_rule(bandit.actions) else listed  # a rule is quicker than a list
+        base, self.guess = fluid_start(bandit, backend, known) if fluid else no_start(bandit)
         silent = settings.myopic_epochs == 0
         size = n_inputs(bandit, settings.inputs)
         network = Network.random(size, settings.hidden, rng, silent=silent)
