@@ -201,7 +201,7 @@ PLANS: dict[Scale, tuple[Plan, ...]] = {
                 Learning(TRIED, ("interventions",), 15, 3),
             ),
         ),
-        Plan(_sizes(40, 10), 3, 20, 8, (Learning(("default",), FOUR, 1, 3),)),
+        Plan(_sizes(40, 10), 5, 20, 8, (Learning(("default",), FOUR, 1, 5),)),
     ),
     "paper": (
         Plan(
