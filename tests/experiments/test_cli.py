@@ -306,6 +306,7 @@ def test_interrupt_says_how_to_go_on(tmp_path):
         "import sys\n"
         "from experiments import catalogue, cli\n"
         "from tests.experiments import toy as t\n"
+        "t.hear_interrupts()\n"
         "catalogue.EXPERIMENTS.clear(); catalogue.EXPERIMENTS['toy'] = 'A toy'\n"
         "catalogue.load = lambda name: t.toy(t.held)\n"
         "sys.exit(cli.main(['reproduce', 'toy', '--scale', 'paper', '--results', sys.argv[1]]))"

@@ -192,6 +192,7 @@ def start(tmp_path, log, *, executor="serial", run="slow"):
         "import sys; from pathlib import Path\n"
         "from experiments.engine.sweep import sweep\n"
         "from tests.experiments import toy as t\n"
+        "t.hear_interrupts()\n"
         f"print(sweep(t.toy(t.{run}), 'paper', Path(sys.argv[1]), executor={executor!r}, jobs=2))"
     )
     return subprocess.Popen(

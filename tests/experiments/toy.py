@@ -1,6 +1,7 @@
 """A toy experiment that worker processes can import."""
 
 import os
+import signal
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -58,6 +59,11 @@ def slow(cell, streams):
         log.write(f"{cell.n}{cell.algorithm}\n")
     time.sleep(0.2)
     return run(cell, streams)
+
+
+def hear_interrupts():
+    """Undo what a shell without job control does to what it starts in the background."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def held(cell, streams):
