@@ -96,15 +96,15 @@ def decisions(bandit: CoupledRestlessBandit, decide: Decide, n: int) -> list[flo
     return taken[1:]
 
 
-def programs(q: ActionValue, tight: bool = True) -> Decide:
-    """Return decisions by programs within the gap."""
-    return lambda h, s: q.best(h, s, gap=GAP, tight=tight)
+def programs(q: ActionValue, tight: bool = True, branching: bool = True) -> Decide:
+    """Return decisions within the gap, by programs where they are needed."""
+    return lambda h, s: q.best(h, s, gap=GAP, tight=tight, branching=branching)
 
 
 def embedding(bandit: CoupledRestlessBandit, n: int) -> dict[str, float]:
     """Return the milliseconds of programs of a bare network, tight and with M = 1e5."""
     q = fitted(bandit)
-    tight = decisions(bandit, programs(q), n)
+    tight = decisions(bandit, programs(q, branching=False), n)
     loose = decisions(bandit, programs(q, tight=False), n)
     return {
         "tight_ms": statistics.median(tight),
@@ -143,9 +143,7 @@ def measure(domain: str, options: argparse.Namespace) -> dict[str, Any]:
         "actions": len(listed.listed),
         "listed_ms": statistics.median(decisions(small, listed.best, n)),
         "program_ms": statistics.median(decisions(large, programs(learnt(large, listed=False)), n)),
-        "bare_ms": None
-        if domain == "walks"  # minutes: the program has a walk in time and nothing guides it
-        else statistics.median(decisions(large, programs(fitted(large)), max(5, n // 3))),
+        "bare_ms": statistics.median(decisions(large, programs(fitted(large)), n)),
         "embedding": embedding(small, n),
         "fluid_s": fluid(domain, 40),
     }
@@ -157,7 +155,7 @@ def measure(domain: str, options: argparse.Namespace) -> dict[str, Any]:
     )
     _say(
         f"  40 arms, decision within {GAP:.0%}: {row['program_ms']:.1f} ms (aim {PROGRAM_MS:g})"
-        + ("" if row["bare_ms"] is None else f"; bare network {row['bare_ms']:.1f} ms")
+        f"; bare network {row['bare_ms']:.1f} ms"
     )
     _say(
         f"  20 arms, bare network: {told['tight_ms']:.1f} ms; with M = 1e5 {told['loose_ms']:.1f} "

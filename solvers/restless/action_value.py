@@ -23,7 +23,8 @@ need the network. Where a program is needed, an affine function u >= f comes fir
 
     max over C of base(s, a) + u(a) <= (1 + gap) Q(s, a) at its maximiser a,               (3)
 
-that action is within the gap, and the network needs no program.
+that action is within the gap, and the network needs no program. Over walks, whose programs are too
+large, branch and bound goes on from there (`solvers.restless.branching`).
 
 Guarantee
 ---------
@@ -32,7 +33,7 @@ action.
 
 Cost
 ----
-Listed: O(m (J L + sum of layer products)) for m actions. Otherwise one program.
+Listed: O(m (J L + sum of layer products)) for m actions. Otherwise one program, or branching.
 
 Deviations
 ----------
@@ -47,6 +48,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from time import perf_counter
 from typing import Literal, get_args
 
 import numpy as np
@@ -56,17 +58,17 @@ from mdplib.errors import InvalidModelError, SolverError
 from mdplib.optim.backends import Backend, solve_mip
 from mdplib.optim.builder import MipBuilder
 from mdplib.optim.mip import MipArrays, MipResult, MipStatus
-from mdplib.restless.action_set import ActionColumns, Actions
+from mdplib.restless.action_set import ActionColumns, Actions, Outlined
 from mdplib.restless.bandit import CoupledRestlessBandit
 from mdplib.restless.choice import Choice, approximated, maximised, worth
-from solvers.restless.embedding import embed, majorant, output_bound, propagate
+from solvers.restless.branching import branch
+from solvers.restless.embedding import embed, majorant, propagate
+from solvers.restless.listing import FEW, leading
 from solvers.restless.network import Layer, Network
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Inputs = Literal["gated", "raw"]
-FEW = 128  # lists up to this length are gone through without a second thought
-CHUNK = 4096
 ROWS = 8192
 
 
@@ -204,6 +206,7 @@ class ActionValue:
         gap: float = 1e-6,
         time_limit: float | None = None,
         tight: bool = True,
+        branching: bool = True,
     ) -> Choice:
         """Return the best action in one state.
 
@@ -216,7 +219,10 @@ class ActionValue:
         backend, gap, time_limit
             As in `mdplib.optim.solve_mip`, where actions are not listed.
         tight : bool
-            False uses one big-M for every unit.
+            False uses one big-M for every unit, and nothing but the program.
+        branching : bool
+            Whether branch and bound takes the place of a program over walks, which is too large to
+            be solved; see `solvers.restless.branching`.
 
         Returns
         -------
@@ -232,9 +238,10 @@ class ActionValue:
         s = np.asarray(s, dtype=np.int64)
         if self.listed is not None:
             return self._best_listed(h, s)
+        b = self.bandit
         layers, groups, most = self.restricted(h, s)
         _, columns, builder = self._described
-        base = self.base[h, np.arange(self.bandit.n_arms), s]
+        base = self.base[h, np.arange(b.n_arms), s]
         own = columns.action if self.inputs == "raw" else columns.level[:, 1:].ravel()
         exists = own >= 0
         layers[0] = (layers[0][0][:, exists], layers[0][1])
@@ -242,9 +249,13 @@ class ActionValue:
         start = self._separable(columns, base)
         if tight:
             line = majorant(layers, bounds)
-            quick = self._above(h, s, own[exists], line, base, start, gap, time_limit, backend)
+            quick, ruled = self._above(
+                h, s, own[exists], line, base, start, gap, time_limit, backend
+            )
             if quick.gap <= gap or quick.status is not MipStatus.OPTIMAL:  # (3)
                 return quick
+            if branching and ruled and self._arms_alone and isinstance(b.actions, Outlined):
+                return self._branch(h, s, layers, most, gap, time_limit)
         program = builder.copy()
         at, weights, more = embed(program, own[exists], layers, bounds, tight=tight)
         cost = np.zeros(program.n_columns)
@@ -276,34 +287,66 @@ class ActionValue:
         gap: float,
         time_limit: float | None,
         backend: Backend,
-    ) -> Choice:
-        """Return the maximiser of base + u with its Q, and the maximum as its bound."""
+    ) -> tuple[Choice, bool]:
+        """Return the maximiser of base + u with its Q, the maximum as its bound; if by a rule."""
         actions, (weights, more) = self.bandit.actions, line
         described, columns, _ = self._described
         worths = base[:, : actions.n_levels].copy()
         if self.inputs == "gated":
             here = worths[:, 1:]
             here[columns.level[:, 1:] >= 0] += weights
-        elif actions.n_levels == 2 and actions.n_actions == actions.n_arms:
+        elif self._arms_alone:
             worths[:, 1] += weights
         else:
             worths = None
-        chosen = None if worths is None else maximised(actions, worths)
+        chosen, ruled = None if worths is None else maximised(actions, worths), True
         if worths is not None and chosen is not None:
             bound, status = float(worth(actions, worths, chosen)), MipStatus.OPTIMAL
         elif worths is not None and (good := approximated(actions, worths)) is not None:
-            chosen, bound = good.action, good.bound  # with a time limit it is taken as it is
-            status = MipStatus.OPTIMAL if time_limit is None else good.status
+            chosen, bound, ruled = good.action, good.bound, False
+            status = MipStatus.OPTIMAL if time_limit is None else good.status  # taken as it is
         if chosen is not None:
             value = float(self(h, s[None], chosen[None])[0])
-            return Choice(chosen, value, max(bound + more, value), status)
+            return Choice(chosen, value, max(bound + more, value), status), ruled
         cost = start[0].copy()
         np.subtract.at(cost, own, weights)
         program = described.with_cost(cost, -(start[1] + more))
         found = solve_mip(program, backend, gap=gap / 4, time_limit=time_limit)
         if found.x is None and found.status is MipStatus.TIME_LIMIT:
-            return self._some(h, s, -found.bound)
-        return self._chosen(h, s, found, columns)
+            return self._some(h, s, -found.bound), False
+        return self._chosen(h, s, found, columns), False
+
+    @property
+    def _arms_alone(self) -> bool:
+        """Whether the components of an action are the arms, pulled or not."""
+        actions = self.bandit.actions
+        return actions.n_levels == 2 and actions.n_actions == actions.n_arms
+
+    def _branch(
+        self, h: int, s: Ints, layers: list[Layer], most: int, gap: float, time_limit: float | None
+    ) -> Choice:
+        """Return what branch and bound finds, within the gap unless the time is up."""
+        base = self.base[h, np.arange(self.bandit.n_arms), s]
+        actions = self.bandit.actions
+        deadline = None if time_limit is None else perf_counter() + time_limit
+
+        def best_of(gain: Floats) -> Actions:
+            worths = base.copy()
+            worths[:, 1] += gain
+            chosen = maximised(actions, worths)
+            assert chosen is not None
+            return chosen
+
+        return branch(
+            layers,
+            most,
+            best_of,
+            lambda a: float(worth(actions, base, a)),
+            lambda a: float(self(h, s[None], a[None])[0]),
+            span=float(np.ptp(base, axis=1).sum()),
+            gap=gap,
+            deadline=deadline,
+        )
 
     @cached_property
     def _described(self) -> tuple[MipArrays, ActionColumns, MipBuilder]:
@@ -344,24 +387,11 @@ class ActionValue:
         else:
             gain = (own[:, 1:] - own[:, :1]).ravel()
             linear = self._hot @ gain.astype(np.float32)
-        rows = self._promising(layers, groups, most, linear)
-        scores = linear[rows] + _forward(layers, self._hot[rows])
-        near = rows[_largest(scores, 8)]  # single precision picks, double decides
+        near = leading(self._hot, layers, groups, most, linear)  # (2)
         exact = self(h, np.tile(s, (len(near), 1)), self.listed[near])
         at = int(np.argmax(exact))
         value = float(exact[at])
         return Choice(self.listed[near[at]], value, value, MipStatus.OPTIMAL)
-
-    def _promising(self, layers: list[Layer], groups: Ints, most: int, linear: NDArray) -> Ints:
-        """Return the rows that can be best: the base is known for all, the network is bounded."""
-        m = len(linear)
-        if m <= FEW:
-            return np.arange(m)
-        high = output_bound(layers, propagate(layers, groups, most), groups, most)
-        first = _largest(linear, FEW)
-        reached = float((linear[first] + _forward(layers, self._hot[first])).max())
-        slack = 1e-4 * (1.0 + abs(reached) + float(np.abs(linear).max()))
-        return np.flatnonzero(linear + high >= reached - slack)  # (2)
 
     def best_listed(self, h: Ints, s: Ints) -> tuple[Actions, Floats]:
         """Return best actions of the list, (n, N), and their Q, (n,).
@@ -387,25 +417,3 @@ class ActionValue:
             each = self(steps, states, np.tile(self.listed, (k, 1))).reshape(k, m)
             chosen[part], values[part] = each.argmax(axis=1), each.max(axis=1)
         return self.listed[chosen], values
-
-
-def _largest(x: NDArray, n: int) -> Ints:
-    """Return where the n largest entries are, in rising order of place."""
-    if n >= len(x):
-        return np.arange(len(x))
-    return np.sort(np.argpartition(x, len(x) - n)[len(x) - n :])
-
-
-def _forward(layers: list[Layer], hot: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the network on rows of columns, in single precision, a cacheful at a time."""
-    weights = [(W.T.astype(np.float32), b.astype(np.float32)) for W, b in layers]
-    values = np.empty(len(hot), dtype=np.float32)
-    for at in range(0, len(hot), CHUNK):
-        x = hot[at : at + CHUNK]
-        for W, b in weights[:-1]:
-            x = x @ W
-            x += b
-            np.maximum(x, 0.0, out=x)
-        W, b = weights[-1]
-        values[at : at + CHUNK] = (x @ W)[:, 0] + b
-    return values

@@ -69,7 +69,8 @@ from mdplib.restless.bandit import CoupledRestlessBandit
 from mdplib.restless.choice import has_rule
 from mdplib.restless.simulation import first_states, simulate, step
 from mdplib.statistics import Interval, paired_difference
-from solvers.restless.action_value import FEW, ActionValue, n_inputs
+from solvers.restless.action_value import ActionValue, n_inputs
+from solvers.restless.listing import FEW
 from solvers.restless.network import Adam, Network
 from solvers.restless.replay import Replay
 from solvers.restless.settings import Settings

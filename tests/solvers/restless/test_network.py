@@ -8,8 +8,9 @@ import pytest
 
 from mdplib.errors import InvalidModelError
 from mdplib.optim import MipBuilder, solve_mip
-from mdplib.optim.mip import MipArrays
-from mdplib.restless import Arms, Budget, Capacity, CoupledRestlessBandit, Interventions
+from mdplib.optim.mip import MipArrays, MipStatus
+from mdplib.restless import Arms, Budget, Capacity, CoupledRestlessBandit, Interventions, Walks
+from solvers.restless import branching
 from solvers.restless.action_value import ActionValue, n_inputs
 from solvers.restless.embedding import box, embed, propagate
 from solvers.restless.network import Adam, Network
@@ -138,12 +139,13 @@ def bandit(kind: str, rng: np.random.Generator) -> CoupledRestlessBandit:
         "budget": lambda: Budget(J, 2),
         "capacity": lambda: Capacity(rng.integers(1, 4, J), rng.integers(3, 6, 2)),
         "interventions": lambda: Interventions(rng.random((J, 3)) < 0.6, 2),
+        "walks": lambda: Walks(J, [(v // 2, v) for v in range(1, J)], 0, 2, 5),
     }
     return CoupledRestlessBandit(arms, sets[kind](), np.tile([1.0, 0, 0], (J, 1)), 5)
 
 
 @pytest.mark.parametrize("inputs", ["gated", "raw"])
-@pytest.mark.parametrize("kind", ["budget", "capacity", "interventions"])
+@pytest.mark.parametrize("kind", ["budget", "capacity", "interventions", "walks"])
 def test_the_best_action_by_program_by_list_and_by_brute_force(kind, inputs):
     rng = np.random.default_rng(4)
     for _ in range(5):
@@ -155,13 +157,52 @@ def test_the_best_action_by_program_by_list_and_by_brute_force(kind, inputs):
         listed = ActionValue(b, net, base, inputs, rows)
         s, h = rng.integers(0, 3, b.n_arms), int(rng.integers(5))
         values = programmed(h, np.tile(s, (len(rows), 1)), rows)
-        choice = programmed.best(h, s, gap=0.0)
+        choice = programmed.best(h, s, gap=0.0, branching=False)
         assert choice.value == pytest.approx(values.max(), abs=1e-5)
         assert choice.bound >= values.max() - 1e-5
         assert b.actions.contains(choice.action)
         assert listed.best(h, s).value == pytest.approx(values.max(), abs=1e-9)
         layers, groups, _ = programmed.restricted(h, s)
         assert len(groups) == layers[0][0].shape[1]
+
+
+@pytest.mark.parametrize("inputs", ["gated", "raw"])
+@pytest.mark.parametrize("gap", [0.0, 0.02])
+def test_branch_and_bound_equals_going_through_all_walks(inputs, gap):
+    rng, split = np.random.default_rng(6), 0
+    for _ in range(12):
+        b = bandit("walks", rng)
+        q = ActionValue(
+            b,
+            odd_network(rng, n_inputs(b, inputs), (6, 5)),
+            rng.normal(size=(5, b.n_arms, 3, 2)),
+            inputs,
+        )
+        rows = b.actions.enumerate()
+        s, h = rng.integers(0, 3, b.n_arms), int(rng.integers(5))
+        best = q(h, np.tile(s, (len(rows), 1)), rows).max()
+        choice = q.best(h, s, gap=gap)
+        assert choice.status is MipStatus.OPTIMAL
+        assert b.actions.contains(choice.action)
+        assert best - gap * abs(choice.value) - 1e-9 <= choice.value <= best + 1e-9
+        assert choice.bound >= best - 1e-9
+        now = q.best(h, s, gap=gap, time_limit=0.0)  # the root alone
+        assert now.value - 1e-9 <= best <= now.bound + 1e-9
+        split += now.gap > gap
+    assert split > 2 or gap > 0, "the root does not decide everything"
+
+
+def test_branches_that_lose_their_bound_are_caught(monkeypatch):
+    """A majorant that is a line below the network hides the best action."""
+    right = branching.majorant
+
+    def below(layers, bounds):
+        weights, constant = right(layers, bounds)
+        return weights, constant - 5.0
+
+    monkeypatch.setattr(branching, "majorant", below)
+    with pytest.raises(AssertionError):
+        test_branch_and_bound_equals_going_through_all_walks("gated", 0.0)
 
 
 def test_a_mutant_that_ignores_dead_units_wrongly_is_caught():

@@ -12,9 +12,10 @@ from mdplib.optim.mip import MipStatus
 from mdplib.restless import Budget, Capacity, CoupledRestlessBandit, domains, simulate
 from mdplib.restless.arms import ladder
 from solvers.restless import shortlist, training
-from solvers.restless.action_value import FEW, ActionValue, n_inputs
+from solvers.restless.action_value import ActionValue, n_inputs
 from solvers.restless.fluid import fluid_bound
 from solvers.restless.joint import initial_value, joint_states, joint_value_iteration
+from solvers.restless.listing import FEW, promising
 from solvers.restless.network import Network
 from solvers.restless.policies import fluid_policy, myopic_policy
 from solvers.restless.replay import Replay
@@ -288,7 +289,7 @@ def test_long_lists_are_searched_exactly(inputs):
             layers, groups, most = q.restricted(h, s)
             own = q.base[h, np.arange(12), s]
             linear = own[np.arange(12), rows].sum(axis=1).astype(np.float32)
-            kept = q._promising(layers, groups, most, linear)
+            kept = promising(q._hot, layers, groups, most, linear)
             assert int(values.argmax()) in kept
             pruned += len(kept) < len(rows)
     assert pruned >= 10
