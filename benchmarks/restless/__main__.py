@@ -5,9 +5,9 @@ runs in one thread. What is timed: a decision, from a joint state to the best jo
 comparing all listed actions (20 arms) and by programs within a gap of 2 % (40 arms); a whole
 training with the default settings; the fluid bound with its policy. Decisions are timed with a
 network on the values of the fluid program, as the default trains it, and with one fitted to the
-one-step reward alone, which leaves everything to the program, or over walks to branch and bound. The same programs with one big-M of
-1e5 for every unit are the reference of tight embedding. Times are medians over random states, by
-the wall clock; ratios are between numbers of the same run.
+one-step reward alone, which leaves everything to the program, or over walks to branch and bound.
+The same programs with one big-M of 1e5 for every unit are the reference of tight embedding. Times
+are medians over random states, by the wall clock; ratios are between numbers of the same run.
 """
 
 from __future__ import annotations
