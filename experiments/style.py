@@ -121,7 +121,7 @@ def bars(
     axes.errorbar(
         x,
         estimate,
-        yerr=[below, above],
+        yerr=[below.tolist(), above.tolist()],  # arrays of one entry make matplotlib complain
         label=label,
         color=shape["color"],
         marker=shape["marker"],

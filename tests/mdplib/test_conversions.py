@@ -294,7 +294,7 @@ def test_quantecon_example_of_its_manual():
         [5.0, 10.0, -1.0], [[0.5, 0.5], [0, 1], [0, 1]], 0.95, [0, 0, 1], [0, 1, 0]
     )
     V = np.array([-8.0 - 4 / 7, -20.0])
-    value = [float(x) for x in oracles.howard(oracles.plain(mdp))]
+    value = [int(x.p) / int(x.q) for x in oracles.howard(oracles.plain(mdp))]
     assert value == pytest.approx(V, abs=1e-9)
 
 
